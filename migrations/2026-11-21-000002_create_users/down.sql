@@ -1,0 +1,3 @@
+DROP TABLE user_one_time_codes;
+DROP TABLE user_sessions;
+DROP TABLE users;

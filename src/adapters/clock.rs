@@ -1,0 +1,46 @@
+//! The only source of the current time, so that tests can move it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+
+/// Tells the time; clones share it.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    /// How far this clock is ahead of the system's, in microseconds.
+    ahead: Arc<AtomicI64>,
+}
+
+impl Clock {
+    /// The system's time, in microseconds: what a PostgreSQL `timestamptz` holds exactly.
+    #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that asks the system")]
+    pub fn now(&self) -> DateTime<Utc> {
+        let ahead = TimeDelta::microseconds(self.ahead.load(Ordering::Relaxed));
+        (Utc::now() + ahead).trunc_subsecs(6)
+    }
+
+    /// Moves this clock and its clones. For tests.
+    pub fn advance(&self, by: TimeDelta) {
+        let by = by.num_microseconds().unwrap_or(i64::MAX);
+        self.ahead.fetch_add(by, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_move_together_and_have_microseconds() {
+        let clock = Clock::default();
+        let clone = clock.clone();
+        let before = clone.now();
+        clock.advance(TimeDelta::hours(2));
+        assert!(clone.now() - before >= TimeDelta::hours(2));
+        assert_eq!(clock.now().timestamp_subsec_nanos() % 1000, 0);
+    }
+}

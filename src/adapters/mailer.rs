@@ -1,0 +1,151 @@
+//! Sends mail: over SMTP, or into a folder that serves as an outbox in development.
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use lettre::{
+    AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+};
+use mail_parser::MessageParser;
+use uuid::Uuid;
+
+/// Why a mail could not be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum MailError {
+    /// This mail can never be sent: trying again is of no use.
+    #[error("the mail is not valid")]
+    Invalid(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server can't be reached or refused for now.
+    #[error("the mail could not be handed over")]
+    Transport(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// A mail to one person, in plain text.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    /// Makes the `Message-ID`, so that a mail sent twice after a crash is seen as one.
+    pub id: Uuid,
+    pub recipient: String,
+    pub subject: String,
+    pub text: String,
+}
+
+enum Transport {
+    Smtp(AsyncSmtpTransport<Tokio1Executor>),
+    Outbox(PathBuf, AsyncFileTransport<Tokio1Executor>),
+}
+
+/// The configured way to send.
+pub struct Mailer {
+    from: Mailbox,
+    transport: Transport,
+}
+
+impl Mailer {
+    /// Sends over SMTP; `url` as `smtp://`, `smtps://` (lettre's syntax, `?tls=required` for STARTTLS).
+    ///
+    /// # Errors
+    /// When the address of the sender or the URL can't be read.
+    pub fn smtp(from: &str, url: &str) -> Result<Self, MailError> {
+        let transport = AsyncSmtpTransport::<Tokio1Executor>::from_url(url)
+            .map_err(|e| MailError::Invalid(e.into()))?
+            .timeout(Some(Duration::from_secs(10)))
+            .build();
+        Ok(Self { from: mailbox(from)?, transport: Transport::Smtp(transport) })
+    }
+
+    /// Writes each mail as `<id>.eml` into `folder`, which must exist.
+    ///
+    /// # Errors
+    /// When the address of the sender can't be read.
+    pub fn outbox(from: &str, folder: PathBuf) -> Result<Self, MailError> {
+        let transport = AsyncFileTransport::new(&folder);
+        Ok(Self { from: mailbox(from)?, transport: Transport::Outbox(folder, transport) })
+    }
+
+    /// The outbox's folder, if that is how mail is sent.
+    #[must_use]
+    pub fn outbox_folder(&self) -> Option<&Path> {
+        match &self.transport {
+            Transport::Outbox(folder, _) => Some(folder),
+            Transport::Smtp(_) => None,
+        }
+    }
+
+    /// Hands one mail over.
+    ///
+    /// # Errors
+    /// [`MailError::Invalid`] when no try will succeed, [`MailError::Transport`] otherwise.
+    pub async fn send(&self, mail: &Mail) -> Result<(), MailError> {
+        let message_id = format!("<{}@{}>", mail.id, self.from.email.domain());
+        let message = Message::builder()
+            .from(self.from.clone())
+            .to(mailbox(&mail.recipient)?)
+            .subject(&mail.subject)
+            .message_id(Some(message_id))
+            .header(ContentType::TEXT_PLAIN)
+            .body(mail.text.clone())
+            .map_err(|e| MailError::Invalid(e.into()))?;
+        match &self.transport {
+            Transport::Smtp(smtp) => match smtp.send(message).await {
+                Ok(_) => Ok(()),
+                // 55x is about this mail (RFC 5321, 4.2.3); other refusals, such as of our
+                // password, are about the server's settings and can be mended.
+                Err(e) if e.status().is_some_and(|code| (550..560).contains(&u16::from(code))) => {
+                    Err(MailError::Invalid(e.into()))
+                }
+                Err(e) => Err(MailError::Transport(e.into())),
+            },
+            Transport::Outbox(folder, files) => {
+                let failed = |e: Box<dyn std::error::Error + Send + Sync>| MailError::Transport(e);
+                let name = files.send(message).await.map_err(|e| failed(e.into()))?;
+                let (from, to) = (format!("{name}.eml"), format!("{}.eml", mail.id));
+                tokio::fs::rename(folder.join(from), folder.join(to))
+                    .await
+                    .map_err(|e| failed(e.into()))
+            }
+        }
+    }
+}
+
+fn mailbox(address: &str) -> Result<Mailbox, MailError> {
+    address.parse().map_err(|e: lettre::address::AddressError| MailError::Invalid(e.into()))
+}
+
+/// A mail as it lies in the outbox.
+#[derive(Debug, serde::Serialize)]
+pub struct OutboxMail {
+    pub id: Uuid,
+    pub recipient: String,
+    pub subject: String,
+    pub text: String,
+    /// When it was written, RFC 3339.
+    pub date: String,
+}
+
+/// Reads an outbox, newest first; files that are not mails are left out.
+///
+/// # Errors
+/// When the folder can't be read.
+pub fn read_outbox(folder: &Path) -> std::io::Result<Vec<OutboxMail>> {
+    let mut mails: Vec<OutboxMail> = std::fs::read_dir(folder)?
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let id = path.file_name()?.to_str()?.strip_suffix(".eml")?.parse().ok()?;
+            let raw = std::fs::read(&path).ok()?;
+            let message = MessageParser::default().parse(&raw)?;
+            Some(OutboxMail {
+                id,
+                recipient: message.to()?.first()?.address()?.to_owned(),
+                subject: message.subject()?.to_owned(),
+                text: message.body_text(0)?.into_owned(),
+                date: message.date().map(mail_parser::DateTime::to_rfc3339).unwrap_or_default(),
+            })
+        })
+        .collect();
+    mails.sort_by_key(|mail| std::cmp::Reverse(mail.id));
+    Ok(mails)
+}

@@ -1,0 +1,111 @@
+//! The extractors that prove who is asking. Holding one is the proof, so it is the first
+//! argument of a handler: arguments are evaluated in order.
+
+use std::{net::IpAddr, sync::Arc};
+
+use poem::{FromRequest, Request, RequestBody, Result, http::header};
+use poem_openapi::{SecurityScheme, auth::Bearer};
+
+use super::{error::ApiError, middleware::edge::RequestId};
+use crate::{
+    db::{Actor, Origin, admins::Admin, users::User},
+    services::{
+        Core, ServiceError,
+        accounts::{self, SignedInUser},
+        staff::{self, SignedInAdmin},
+    },
+};
+
+/// A signed-in user of the client API.
+#[derive(SecurityScheme)]
+#[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT", checker = "check_user")]
+pub struct ClientAuth(Identity<SignedInUser>);
+
+/// A signed-in member of the staff.
+#[derive(SecurityScheme)]
+#[oai(ty = "bearer", rename = "StaffToken", bearer_format = "JWT", checker = "check_admin")]
+pub struct StaffAuth(Identity<SignedInAdmin>);
+
+/// Who, and where the request comes from.
+pub struct Identity<T> {
+    who: T,
+    origin: Origin,
+}
+
+impl ClientAuth {
+    #[must_use]
+    pub fn user(&self) -> &User {
+        &self.0.who.user
+    }
+
+    #[must_use]
+    pub fn into_user(self) -> User {
+        self.0.who.user
+    }
+
+    #[must_use]
+    pub fn signed_in(&self) -> &SignedInUser {
+        &self.0.who
+    }
+
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+}
+
+impl StaffAuth {
+    #[must_use]
+    pub fn admin(&self) -> &Admin {
+        &self.0.who.admin
+    }
+
+    #[must_use]
+    pub fn into_admin(self) -> Admin {
+        self.0.who.admin
+    }
+
+    #[must_use]
+    pub fn signed_in(&self) -> &SignedInAdmin {
+        &self.0.who
+    }
+
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.0.origin
+    }
+}
+
+async fn check_user(request: &Request, bearer: Bearer) -> Result<Identity<SignedInUser>> {
+    let who = accounts::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
+    let origin = Origin { actor: Actor::User(who.user.id), ..origin(request) };
+    Ok(Identity { who, origin })
+}
+
+async fn check_admin(request: &Request, bearer: Bearer) -> Result<Identity<SignedInAdmin>> {
+    let who = staff::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
+    let origin = Origin { actor: Actor::Admin(who.admin.id), ..origin(request) };
+    Ok(Identity { who, origin })
+}
+
+fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {
+    let missing = || ServiceError::internal("the services are not mounted");
+    Ok(request.data::<Arc<Core>>().ok_or_else(missing)?)
+}
+
+/// Where an anonymous request comes from.
+impl<'a> FromRequest<'a> for Origin {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
+        Ok(origin(request))
+    }
+}
+
+fn origin(request: &Request) -> Origin {
+    let request_id = request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let user_agent = request.header(header::USER_AGENT).map(str::to_owned);
+    Origin { actor: Actor::Anonymous, request_id, ip_address: ip_address(request), user_agent }
+}
+
+fn ip_address(request: &Request) -> Option<IpAddr> {
+    request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip)
+}

@@ -1,0 +1,3 @@
+//! The backoffice API, by version.
+
+pub mod v1;

@@ -1,0 +1,231 @@
+//! The users of the client API, as staff see them.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use poem::web::Data;
+use poem_openapi::{
+    Enum, Object, OpenApi,
+    param::{Path, Query},
+    types::{Email as EmailText, Example},
+};
+use uuid::Uuid;
+
+use super::Tag;
+use crate::{
+    api::{
+        auth::StaffAuth,
+        body::Body,
+        envelope::{Answer, ApiResponse, Page},
+        listing::parse_sort,
+    },
+    db::users::{User, UserFilter, UserSort, UserStatus},
+    services::{
+        Core,
+        users::{self, PageRequest},
+    },
+};
+
+const SORTS: [(&str, UserSort); 4] = [
+    ("created_at", UserSort::CreatedAt),
+    ("email", UserSort::Email),
+    ("name", UserSort::Name),
+    ("last_login_at", UserSort::LastLoginAt),
+];
+
+/// Whether a user may act.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum ManagedUserStatus {
+    Active,
+    Suspended,
+}
+
+/// A user of the client API.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ManagedUser {
+    /// The account's identifier.
+    pub id: Uuid,
+    /// The address.
+    pub email: EmailText,
+    /// The person's name; absent when unknown.
+    #[oai(skip_serializing_if_is_none)]
+    pub name: Option<String>,
+    /// Whether the person may act.
+    pub status: ManagedUserStatus,
+    /// Why the status was last changed.
+    #[oai(skip_serializing_if_is_none)]
+    pub status_reason: Option<String>,
+    /// When the status was last changed.
+    #[oai(skip_serializing_if_is_none)]
+    pub status_changed_at: Option<DateTime<Utc>>,
+    /// The admin who changed it.
+    #[oai(skip_serializing_if_is_none)]
+    pub status_changed_by: Option<Uuid>,
+    /// When the address was verified; absent until then.
+    #[oai(skip_serializing_if_is_none)]
+    pub email_verified_at: Option<DateTime<Utc>>,
+    /// When the person last signed in.
+    #[oai(skip_serializing_if_is_none)]
+    pub last_login_at: Option<DateTime<Utc>>,
+    /// When the account was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+impl From<User> for ManagedUser {
+    fn from(user: User) -> Self {
+        Self {
+            id: user.id,
+            email: EmailText(user.email),
+            name: user.name,
+            status: match user.status {
+                UserStatus::Active => ManagedUserStatus::Active,
+                UserStatus::Suspended => ManagedUserStatus::Suspended,
+            },
+            status_reason: user.status_reason,
+            status_changed_at: user.status_changed_at,
+            status_changed_by: user.status_changed_by,
+            email_verified_at: user.email_verified_at,
+            last_login_at: user.last_login_at,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+impl From<ManagedUserStatus> for UserStatus {
+    fn from(status: ManagedUserStatus) -> Self {
+        match status {
+            ManagedUserStatus::Active => Self::Active,
+            ManagedUserStatus::Suspended => Self::Suspended,
+        }
+    }
+}
+
+/// Why the status is changed.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct ChangeUserStatusRequest {
+    /// For the record; the user doesn't see it.
+    #[oai(validator(min_length = 1, max_length = 1000, pattern = r"\S"))]
+    pub reason: String,
+}
+
+/// Operations on users.
+pub struct UsersApi;
+
+#[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
+impl UsersApi {
+    /// List users
+    #[oai(path = "/", method = "get", operation_id = "list_users")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
+    async fn list(
+        &self,
+        _auth: StaffAuth,
+        core: Data<&Arc<Core>>,
+        /// Which page, from 1.
+        #[oai(default = "first_page", validator(minimum(value = "1")))]
+        page: Query<u32>,
+        /// How many a page holds.
+        #[oai(default = "twenty", validator(minimum(value = "1"), maximum(value = "100")))]
+        per_page: Query<u32>,
+        /// Part of the address or of the name, in any case.
+        #[oai(validator(max_length = 254))]
+        search: Query<Option<String>>,
+        /// Only users with this status.
+        status: Query<Option<ManagedUserStatus>>,
+        /// `created_at`, `email`, `name`, `last_login_at`; several with commas, `-` for descending.
+        #[oai(default = "newest_first")]
+        sort: Query<String>,
+    ) -> Answer<Page<ManagedUser>> {
+        let filter = UserFilter { search: search.0, status: status.0.map(Into::into) };
+        let sort = parse_sort(&sort.0, &SORTS)?;
+        let request = PageRequest { page: page.0, per_page: per_page.0, sort };
+        let found = users::list(core.0, &filter, &request).await?;
+        let items = found.items.into_iter().map(Into::into).collect();
+        Ok(ApiResponse::success(Page::new(items, found.total, page.0, per_page.0)))
+    }
+
+    /// Read a user
+    #[oai(path = "/:id", method = "get", operation_id = "get_user")]
+    async fn get(
+        &self,
+        _auth: StaffAuth,
+        core: Data<&Arc<Core>>,
+        /// The user's identifier.
+        id: Path<Uuid>,
+    ) -> Answer<ManagedUser> {
+        Ok(ApiResponse::success(users::get(core.0, id.0).await?.into()))
+    }
+
+    /// Suspend a user
+    ///
+    /// Ends their sessions; their next request is refused.
+    #[oai(path = "/:id/suspend", method = "post", operation_id = "suspend_user")]
+    async fn suspend(
+        &self,
+        auth: StaffAuth,
+        core: Data<&Arc<Core>>,
+        /// The user's identifier.
+        id: Path<Uuid>,
+        body: Body<ChangeUserStatusRequest>,
+    ) -> Answer<ManagedUser> {
+        let (by, reason) = (auth.admin().id, body.0.reason);
+        let user = users::suspend(core.0, auth.origin(), id.0, by, &reason).await?;
+        Ok(ApiResponse::success(user.into()))
+    }
+
+    /// Reactivate a suspended user
+    #[oai(path = "/:id/reactivate", method = "post", operation_id = "reactivate_user")]
+    async fn reactivate(
+        &self,
+        auth: StaffAuth,
+        core: Data<&Arc<Core>>,
+        /// The user's identifier.
+        id: Path<Uuid>,
+        body: Body<ChangeUserStatusRequest>,
+    ) -> Answer<ManagedUser> {
+        let (by, reason) = (auth.admin().id, body.0.reason);
+        let user = users::reactivate(core.0, auth.origin(), id.0, by, &reason).await?;
+        Ok(ApiResponse::success(user.into()))
+    }
+}
+
+fn first_page() -> u32 {
+    1
+}
+
+fn twenty() -> u32 {
+    20
+}
+
+fn newest_first() -> String {
+    "-created_at".to_owned()
+}
+
+impl Example for ManagedUser {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001),
+            email: EmailText("ada@example.com".to_owned()),
+            name: Some("Ada".to_owned()),
+            status: ManagedUserStatus::Active,
+            status_reason: None,
+            status_changed_at: None,
+            status_changed_by: None,
+            email_verified_at: Some(DateTime::UNIX_EPOCH),
+            last_login_at: None,
+            created_at: DateTime::UNIX_EPOCH,
+            updated_at: DateTime::UNIX_EPOCH,
+        }
+    }
+}
+
+impl Example for ChangeUserStatusRequest {
+    fn example() -> Self {
+        Self { reason: "Sends spam to other users.".to_owned() }
+    }
+}

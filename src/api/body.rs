@@ -1,0 +1,67 @@
+//! `Body<T>`: a JSON body whose failure names every bad field in one answer.
+
+use std::sync::Arc;
+
+use poem::{FromRequest, Request, RequestBody, Result};
+use poem_openapi::{
+    impl_apirequest_for_payload,
+    payload::{Json, ParsePayload, Payload},
+    registry::{MetaSchemaRef, Registry},
+    types::{ParseFromJSON, Type},
+};
+use serde_json::Value;
+
+use super::{document::Document, error::ApiError, validation};
+use crate::services::{Code, FieldError, ServiceError};
+
+/// A JSON body.
+pub struct Body<T>(pub T);
+
+impl<T: Type> Payload for Body<T> {
+    const CONTENT_TYPE: &'static str = Json::<T>::CONTENT_TYPE;
+
+    fn check_content_type(content_type: &str) -> bool {
+        Json::<T>::check_content_type(content_type)
+    }
+
+    fn schema_ref() -> MetaSchemaRef {
+        T::schema_ref()
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
+impl<T: ParseFromJSON> ParsePayload for Body<T> {
+    const IS_REQUIRED: bool = true;
+
+    async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
+        let raw = Vec::<u8>::from_request(request, body).await?;
+        let malformed = |error| ServiceError::from(Code::Malformed).caused_by(error);
+        let value: Value =
+            serde_json::from_slice(&raw).map_err(|e: serde_json::Error| ApiError(malformed(e)))?;
+        // PostgreSQL has no text with U+0000: such a field is refused wherever it stands.
+        let mut faults = validation::nul_characters(&value);
+        if faults.is_empty() {
+            match T::parse_from_json(Some(value.clone())) {
+                Ok(parsed) => return Ok(Self(parsed)),
+                Err(_) => faults = explain::<T>(request, &value),
+            }
+        }
+        Err(ApiError(ServiceError::invalid(faults)).into())
+    }
+}
+
+impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
+
+/// Finds every fault by walking the published schema.
+fn explain<T: Type>(request: &Request, value: &Value) -> Vec<FieldError> {
+    let faults = match (request.data::<Arc<Document>>(), T::schema_ref()) {
+        (Some(document), MetaSchemaRef::Reference(name)) => {
+            validation::check(document, &document.schema(&name), value)
+        }
+        _ => Vec::new(),
+    };
+    if faults.is_empty() { vec![FieldError::new("", "invalid", "is not valid")] } else { faults }
+}

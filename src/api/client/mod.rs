@@ -1,0 +1,3 @@
+//! The public client API, by version.
+
+pub mod v1;

@@ -1,0 +1,282 @@
+//! Registration, sign-in and recovery.
+
+use std::sync::Arc;
+
+use poem::web::Data;
+use poem_openapi::{Object, OpenApi, payload::Json, types::Example};
+
+use super::Tag;
+use crate::{
+    api::{
+        auth::ClientAuth,
+        body::Body,
+        envelope::{Answer, ApiResponse, Done, NoContent},
+        error::ApiError,
+        types::{Email, NewPassword, SecretText},
+    },
+    db::Origin,
+    services::{
+        Core,
+        accounts::{self, Registration},
+        sessions,
+    },
+};
+
+/// A new account.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct RegisterRequest {
+    /// The address, which is also the name to sign in with.
+    pub email: Email,
+    /// At least 12 characters of any kind; not made of the name or the address.
+    pub password: NewPassword,
+    /// How to address the person.
+    #[oai(validator(min_length = 1, max_length = 100))]
+    pub name: Option<String>,
+}
+
+/// The code from the mail.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct VerifyEmailRequest {
+    /// The address that was registered.
+    pub email: Email,
+    /// Six digits.
+    #[oai(validator(pattern = "^[0-9]{6}$"))]
+    pub code: String,
+}
+
+/// An address.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct EmailRequest {
+    /// The address of the account.
+    pub email: Email,
+}
+
+/// Address and password.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct LoginRequest {
+    /// The address of the account.
+    pub email: Email,
+    /// The password.
+    pub password: SecretText,
+}
+
+/// A refresh token.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct RefreshRequest {
+    /// As the last sign-in or refresh gave it.
+    pub refresh_token: SecretText,
+}
+
+/// A new password, and the token from the mail.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct ResetPasswordRequest {
+    /// The token from the mail.
+    pub token: SecretText,
+    /// The new password.
+    pub new_password: NewPassword,
+}
+
+/// The tokens of a session.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct TokenPair {
+    /// Send it as `Authorization: Bearer …`.
+    pub access_token: String,
+    /// Exchange it for new tokens at `/auth/refresh`; each works once.
+    pub refresh_token: String,
+    /// Always `Bearer`.
+    pub token_type: String,
+    /// The life of the access token in seconds.
+    pub expires_in: i64,
+    /// The life of the refresh token in seconds.
+    pub refresh_expires_in: i64,
+}
+
+impl From<sessions::TokenPair> for TokenPair {
+    fn from(pair: sessions::TokenPair) -> Self {
+        Self {
+            access_token: pair.access_token,
+            refresh_token: pair.refresh_token,
+            token_type: "Bearer".to_owned(),
+            expires_in: pair.expires_in,
+            refresh_expires_in: pair.refresh_expires_in,
+        }
+    }
+}
+
+/// Operations that make a user known.
+pub struct AuthApi;
+
+#[OpenApi(prefix_path = "/auth", tag = "Tag::Auth")]
+impl AuthApi {
+    /// Register
+    ///
+    /// Mails a six-digit code to the address. The answer is the same for a known address,
+    /// whose owner gets a mail that says so.
+    #[oai(path = "/register", method = "post", operation_id = "register_user")]
+    async fn register(
+        &self,
+        core: Data<&Arc<Core>>,
+        origin: Origin,
+        body: Body<RegisterRequest>,
+    ) -> Result<Json<Done>, ApiError> {
+        let RegisterRequest { email, password, name } = body.0;
+        let new = Registration { email: email.0, password: password.0, name };
+        accounts::register(core.0, &origin, new).await?;
+        Ok(Done::with("We have sent a code to this address."))
+    }
+
+    /// Verify the address
+    #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
+    async fn verify_email(
+        &self,
+        core: Data<&Arc<Core>>,
+        origin: Origin,
+        body: Body<VerifyEmailRequest>,
+    ) -> Result<Json<Done>, ApiError> {
+        accounts::verify_email(core.0, &origin, &body.0.email.0, &body.0.code).await?;
+        Ok(Done::with("The address is verified."))
+    }
+
+    /// Ask for a new code
+    ///
+    /// The answer is the same whether or not there is anything to verify.
+    #[oai(path = "/resend-code", method = "post", operation_id = "resend_code")]
+    async fn resend_code(
+        &self,
+        core: Data<&Arc<Core>>,
+        origin: Origin,
+        body: Body<EmailRequest>,
+    ) -> Result<Json<Done>, ApiError> {
+        accounts::resend_code(core.0, &origin, &body.0.email.0).await?;
+        Ok(Done::with("If this address waits for a code, we have sent one."))
+    }
+
+    /// Sign in
+    #[oai(path = "/login", method = "post", operation_id = "login_user")]
+    async fn login(
+        &self,
+        core: Data<&Arc<Core>>,
+        origin: Origin,
+        body: Body<LoginRequest>,
+    ) -> Answer<TokenPair> {
+        let LoginRequest { email, password } = body.0;
+        let pair = accounts::login(core.0, &origin, &email.0, &password.0).await?;
+        Ok(ApiResponse::success(pair.into()))
+    }
+
+    /// Exchange a refresh token
+    ///
+    /// Gives new tokens; the old refresh token is used up. Using it again later ends the session.
+    #[oai(path = "/refresh", method = "post", operation_id = "refresh_user_session")]
+    async fn refresh(
+        &self,
+        core: Data<&Arc<Core>>,
+        origin: Origin,
+        body: Body<RefreshRequest>,
+    ) -> Answer<TokenPair> {
+        let token = body.0.refresh_token;
+        let pair = core.client_sessions.refresh(core.0, &origin, token.expose()).await?;
+        Ok(ApiResponse::success(pair.into()))
+    }
+
+    /// Sign out
+    ///
+    /// Ends the session of the token.
+    #[oai(path = "/logout", method = "post", operation_id = "logout_user")]
+    async fn logout(
+        &self,
+        auth: ClientAuth,
+        core: Data<&Arc<Core>>,
+    ) -> Result<NoContent, ApiError> {
+        core.client_sessions.end(core.0, auth.origin(), auth.signed_in().session_id).await?;
+        Ok(NoContent::Done)
+    }
+
+    /// Ask for a password reset
+    ///
+    /// Mails a token. The answer is the same whether or not the address has an account.
+    #[oai(path = "/forgot-password", method = "post", operation_id = "forgot_password")]
+    async fn forgot_password(
+        &self,
+        core: Data<&Arc<Core>>,
+        origin: Origin,
+        body: Body<EmailRequest>,
+    ) -> Result<Json<Done>, ApiError> {
+        accounts::forgot_password(core.0, &origin, &body.0.email.0).await?;
+        Ok(Done::with("If this address has an account, we have sent a mail."))
+    }
+
+    /// Choose a new password
+    ///
+    /// Ends all sessions of the account.
+    #[oai(path = "/reset-password", method = "post", operation_id = "reset_password")]
+    async fn reset_password(
+        &self,
+        core: Data<&Arc<Core>>,
+        origin: Origin,
+        body: Body<ResetPasswordRequest>,
+    ) -> Result<Json<Done>, ApiError> {
+        let ResetPasswordRequest { token, new_password } = body.0;
+        accounts::reset_password(core.0, &origin, token.expose(), &new_password.0).await?;
+        Ok(Done::with("The password is changed. Sign in with it."))
+    }
+}
+
+impl Example for RegisterRequest {
+    fn example() -> Self {
+        let password = NewPassword("correct horse battery".into());
+        Self { email: Email::example(), password, name: Some("Ada".to_owned()) }
+    }
+}
+
+impl Example for VerifyEmailRequest {
+    fn example() -> Self {
+        Self { email: Email::example(), code: "123456".to_owned() }
+    }
+}
+
+impl Example for EmailRequest {
+    fn example() -> Self {
+        Self { email: Email::example() }
+    }
+}
+
+impl Example for LoginRequest {
+    fn example() -> Self {
+        Self { email: Email::example(), password: SecretText("correct horse battery".into()) }
+    }
+}
+
+impl Example for RefreshRequest {
+    fn example() -> Self {
+        Self { refresh_token: SecretText("eyJ0eXAiOiJyZWZyZXNoK2p3dCJ9.e30.c2ln".into()) }
+    }
+}
+
+impl Example for ResetPasswordRequest {
+    fn example() -> Self {
+        Self {
+            token: SecretText("4f1c…".into()),
+            new_password: NewPassword("staple battery horse".into()),
+        }
+    }
+}
+
+impl Example for TokenPair {
+    fn example() -> Self {
+        Self {
+            access_token: "eyJ0eXAiOiJhdCtqd3QifQ.e30.c2ln".to_owned(),
+            refresh_token: "eyJ0eXAiOiJyZWZyZXNoK2p3dCJ9.e30.c2ln".to_owned(),
+            token_type: "Bearer".to_owned(),
+            expires_in: 1800,
+            refresh_expires_in: 604_800,
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Version 1 of the client API: one file per resource.
+
+pub mod auth;
+pub mod config;
+pub mod users;
+
+use poem_openapi::{OpenApiService, Tags};
+
+use crate::api::{CLIENT_PREFIX, document};
+
+/// The parts of the document.
+#[derive(Tags)]
+pub enum Tag {
+    /// Registration, sign-in and recovery.
+    Auth,
+    /// The signed-in user's own account.
+    Users,
+    /// The state of the service and of the apps.
+    Config,
+}
+
+type Api = (auth::AuthApi, users::UsersApi, config::ConfigApi);
+
+/// All operations; needs no database.
+#[must_use]
+pub fn service() -> OpenApiService<Api, ()> {
+    let api = (auth::AuthApi, users::UsersApi, config::ConfigApi);
+    OpenApiService::new(api, "Twofold Client API", "1.0")
+        .description(document::description("For mobile and web apps."))
+        .url_prefix(CLIENT_PREFIX)
+}

@@ -1,0 +1,188 @@
+//! Finishes an OpenAPI document: what poem-openapi enforces but can't say.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use poem::http::Method;
+use serde_json::{Map, Value, json};
+
+use super::error::DOCUMENTED;
+use crate::services::Code;
+
+const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
+
+/// A finished document, as it is published.
+#[derive(Debug)]
+pub struct Document {
+    json: Value,
+    /// The JSON text that is served, exported and committed.
+    pub text: String,
+    /// The methods of each path, by its [`shape`].
+    allow: BTreeMap<String, String>,
+    /// Where each path's operations stand, by the path's shape.
+    paths: BTreeMap<String, String>,
+}
+
+impl Document {
+    /// Takes what poem-openapi made.
+    #[must_use]
+    pub fn finish(made: &str) -> Self {
+        let mut json: Value = serde_json::from_str(made).unwrap_or_default();
+        close_request_schemas(&mut json);
+        share_examples(&mut json);
+        let (mut allow, mut paths) = (BTreeMap::new(), BTreeMap::new());
+        for (path, item) in json["paths"].as_object_mut().into_iter().flatten() {
+            let Some(item) = item.as_object_mut() else { continue };
+            let mut methods: BTreeSet<String> = BTreeSet::new();
+            for (method, operation) in
+                item.iter_mut().filter(|(m, _)| METHODS.contains(&m.as_str()))
+            {
+                methods.insert(method.to_uppercase());
+                leave_out_impossible_failures(operation);
+            }
+            if methods.contains("GET") {
+                methods.insert("HEAD".to_owned());
+            }
+            let shape = shape(path);
+            allow.insert(shape.clone(), methods.into_iter().collect::<Vec<_>>().join(", "));
+            paths.insert(shape, path.clone());
+        }
+        let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
+        text.push('\n');
+        Self { json, text, allow, paths }
+    }
+
+    /// The named schema.
+    #[must_use]
+    pub fn schema(&self, name: &str) -> Value {
+        json!({ "$ref": format!("#/components/schemas/{name}") })
+    }
+
+    /// The schema itself, where `schema` may be a reference.
+    pub(super) fn resolve<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        match schema["$ref"].as_str().and_then(|reference| reference.strip_prefix('#')) {
+            Some(pointer) => self.json.pointer(pointer).unwrap_or(&Value::Null),
+            None => schema,
+        }
+    }
+
+    /// What the `Allow` header of a 405 says for a route's pattern.
+    pub(super) fn allow(&self, pattern: &str) -> Option<&str> {
+        self.allow.get(&shape(pattern)).map(String::as_str)
+    }
+
+    /// The operation of a route's pattern.
+    pub(super) fn operation(&self, method: &Method, pattern: &str) -> Option<&Value> {
+        let path = self.paths.get(&shape(pattern))?;
+        self.json["paths"][path].get(method.as_str().to_lowercase())
+    }
+}
+
+/// The introduction of a document, with the catalogue of errors.
+#[must_use]
+pub fn description(purpose: &str) -> String {
+    let mut text = format!(
+        "{purpose}\n\nEvery JSON answer is an envelope: `code`, `message`, `data`; a failure adds \
+         `error`, `errors` for fields and `request_id`. The HTTP status is always the true one.\n\n\
+         ## Errors\n\n| code | error | meaning |\n|---|---|---|\n"
+    );
+    for code in Code::ALL {
+        text += &format!("| {} | `{}` | {} |\n", code.number(), code.identifier(), code.message());
+    }
+    text
+}
+
+/// poem-openapi routes `:param0` where the document says `{id}`: only the shapes agree.
+fn shape(path: &str) -> String {
+    let segments = path.split('/');
+    segments.map(|s| if s.starts_with([':', '{']) { ":" } else { s }).collect::<Vec<_>>().join("/")
+}
+
+/// The names of all schemas that `value` refers to.
+fn references(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(Value::String(reference)) = members.get("$ref") {
+                found.extend(reference.rsplit('/').next().map(str::to_owned));
+            }
+            members.values().for_each(|member| references(member, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| references(item, found)),
+        _ => {}
+    }
+}
+
+/// Requests refuse unknown fields, and take `null` where a field may be left out.
+fn close_request_schemas(json: &mut Value) {
+    let mut todo = Vec::new();
+    for item in json["paths"].as_object().into_iter().flatten().map(|(_, item)| item) {
+        for operation in item.as_object().into_iter().flatten().map(|(_, operation)| operation) {
+            references(&operation["requestBody"], &mut todo);
+        }
+    }
+    let mut done = BTreeSet::new();
+    while let Some(name) = todo.pop() {
+        if !done.insert(name.clone()) {
+            continue;
+        }
+        let Some(schema) = json.pointer_mut(&format!("/components/schemas/{name}")) else {
+            continue;
+        };
+        references(schema, &mut todo);
+        if schema["type"] != "object" {
+            continue;
+        }
+        schema["additionalProperties"] = false.into();
+        let required = schema["required"].clone();
+        let is_required =
+            |name: &str| required.as_array().is_some_and(|names| names.iter().any(|n| n == name));
+        for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+            if !is_required(name) {
+                if property.get("$ref").is_some() {
+                    *property = json!({ "allOf": [property.take()] });
+                }
+                property["nullable"] = true.into();
+            }
+        }
+    }
+}
+
+/// Each field gets its example from the example of its object.
+fn share_examples(json: &mut Value) {
+    for (_, schema) in json["components"]["schemas"].as_object_mut().into_iter().flatten() {
+        let Some(example) = schema["example"].as_object().cloned() else { continue };
+        for (name, property) in schema["properties"].as_object_mut().into_iter().flatten() {
+            if let (Some(value), None) = (example.get(name), property.get("$ref")) {
+                property["example"] = value.clone();
+            }
+        }
+    }
+}
+
+/// poem-openapi lists every failure of the error type on every operation.
+fn leave_out_impossible_failures(operation: &mut Value) {
+    let has =
+        |key: &str| operation.get(key).is_some_and(|v| v.as_array().is_none_or(|a| !a.is_empty()));
+    let in_place = |place: &str| {
+        operation["parameters"].as_array().is_some_and(|ps| ps.iter().any(|p| p["in"] == place))
+    };
+    let (body, security) = (has("requestBody"), has("security"));
+    let (path, query) = (in_place("path"), in_place("query"));
+    let none = Map::new();
+    let listed = operation["responses"].as_object().unwrap_or(&none).clone();
+    let possible = |status: u16| match status {
+        400 | 413 | 415 => body,
+        422 => body || query,
+        401 | 403 => body || security,
+        404 => path,
+        409 => body && path,
+        _ => true,
+    };
+    let documented = |status: &str| DOCUMENTED.iter().find(|(s, _)| s.to_string() == status);
+    let kept: Map<String, Value> = listed
+        .into_iter()
+        .filter(|(status, _)| documented(status).is_none_or(|(s, _)| possible(*s)))
+        .collect();
+    if !kept.is_empty() {
+        operation["responses"] = Value::Object(kept);
+    }
+}

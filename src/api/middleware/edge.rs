@@ -1,0 +1,190 @@
+//! The outermost layer: request id, log line, limits, and the one way out for failures.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::{FutureExt, StreamExt};
+use poem::{
+    Body, Endpoint, IntoResponse, Middleware, PathPattern, Request, Response, Result,
+    error::MethodNotAllowedError,
+    http::{HeaderName, HeaderValue, Method, Uri, header},
+};
+use poem_openapi::error::ParseParamError;
+use tracing::Instrument;
+
+use super::super::{document::Document, error, validation};
+use crate::{
+    adapters::{clock::Clock, random::Random},
+    services::{Code, FieldError, ServiceError},
+};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The id of a request, in its data.
+#[derive(Debug, Clone)]
+pub struct RequestId(pub String);
+
+/// What one request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    pub timeout: Duration,
+    pub max_body_bytes: usize,
+}
+
+/// The layer.
+pub struct Edge {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    limits: Limits,
+    documents: [Arc<Document>; 2],
+    random: Random,
+    clock: Clock,
+}
+
+impl Edge {
+    #[must_use]
+    pub fn new(limits: Limits, documents: [Arc<Document>; 2]) -> Self {
+        let (random, clock) = (Random, Clock::default());
+        Self { shared: Arc::new(Shared { limits, documents, random, clock }) }
+    }
+}
+
+impl<E: Endpoint> Middleware<E> for Edge {
+    type Output = EdgeEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        EdgeEndpoint { inner, shared: self.shared.clone() }
+    }
+}
+
+pub struct EdgeEndpoint<E> {
+    inner: E,
+    shared: Arc<Shared>,
+}
+
+impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let started = Instant::now();
+        let id = self.request_id(&request);
+        // The path only: a query may hold what must not be logged.
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let span = tracing::info_span!("request", id = %id);
+        let answer = async {
+            let mut response = match self.guarded(request, &id).await {
+                Ok(response) => response,
+                Err(error) => error::render(&error, &id),
+            };
+            let headers = response.headers_mut();
+            if let Ok(value) = HeaderValue::from_str(&id) {
+                headers.insert(REQUEST_ID, value);
+            }
+            headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+            let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis());
+            tracing::info!("{method} {path} {status} {ms} ms");
+            response
+        };
+        Ok(answer.instrument(span).await)
+    }
+}
+
+impl<E: Endpoint> EdgeEndpoint<E> {
+    /// A sane id that came with the request is kept.
+    fn request_id(&self, request: &Request) -> String {
+        let sane = |id: &&str| {
+            (1..=64).contains(&id.len())
+                && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        let given = request.header(REQUEST_ID).filter(sane).map(str::to_owned);
+        given.unwrap_or_else(|| self.shared.random.id(self.shared.clock.now()).to_string())
+    }
+
+    async fn guarded(&self, mut request: Request, id: &str) -> Result<Response, ServiceError> {
+        let limits = self.shared.limits;
+        let declared = request.header(header::CONTENT_LENGTH).and_then(|v| v.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > limits.max_body_bytes) {
+            return Err(Code::TooLarge.into());
+        }
+        refuse_nul_in_query(request.uri())?;
+        request.extensions_mut().insert(RequestId(id.to_owned()));
+        let too_large = limit_body(&mut request, limits.max_body_bytes);
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+
+        let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        match tokio::time::timeout(limits.timeout, call).await {
+            Err(_) => Err(Code::Timeout.into()),
+            // The panic hook has logged it, inside this span.
+            Ok(Err(_)) => Err(Code::Internal.into()),
+            Ok(Ok(_)) if too_large.load(Ordering::Relaxed) => Err(Code::TooLarge.into()),
+            Ok(Ok(Ok(output))) => Ok(output.into_response()),
+            Ok(Ok(Err(error))) => self.failure(error, &method, &uri, id),
+        }
+    }
+
+    fn failure(
+        &self,
+        error: poem::Error,
+        method: &Method,
+        uri: &Uri,
+        id: &str,
+    ) -> Result<Response, ServiceError> {
+        let pattern = error.data::<PathPattern>().map(|pattern| pattern.0.to_string());
+        let pattern = pattern.as_deref().unwrap_or_default();
+        let documents = &self.shared.documents;
+        if error.is::<MethodNotAllowedError>() {
+            let allow = documents.iter().find_map(|document| document.allow(pattern));
+            let allow = HeaderValue::from_str(allow.unwrap_or("GET, HEAD"));
+            let mut response = error::render(&error::classify(error), id);
+            if let Ok(allow) = allow {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+            return Ok(response);
+        }
+        if let Some(first) = error.downcast_ref::<ParseParamError>() {
+            let fault = FieldError::new(first.name, "invalid", "is not valid");
+            let all = documents.iter().find_map(|document| {
+                let operation = document.operation(method, pattern)?;
+                Some(validation::check_query(document, operation, uri.query().unwrap_or_default()))
+            });
+            let all = all.filter(|faults| !faults.is_empty()).unwrap_or_else(|| vec![fault]);
+            return Err(ServiceError::invalid(all));
+        }
+        Err(error::classify(error))
+    }
+}
+
+/// PostgreSQL has no text with U+0000.
+fn refuse_nul_in_query(uri: &Uri) -> Result<(), ServiceError> {
+    let faults: Vec<FieldError> = validation::query_pairs(uri.query().unwrap_or_default())
+        .into_iter()
+        .filter(|(name, value)| name.contains('\0') || value.contains('\0'))
+        .map(|(name, _)| validation::nul(&name.replace('\0', "")))
+        .collect();
+    if faults.is_empty() { Ok(()) } else { Err(ServiceError::invalid(faults)) }
+}
+
+/// Counts the body as it is read, chunked ones too, and ends it at the limit.
+fn limit_body(request: &mut Request, limit: usize) -> Arc<AtomicBool> {
+    let exceeded = Arc::new(AtomicBool::new(false));
+    let (flag, mut seen) = (exceeded.clone(), 0_usize);
+    let chunks = request.take_body().into_bytes_stream().map(move |chunk| {
+        let chunk = chunk?;
+        seen = seen.saturating_add(chunk.len());
+        if seen > limit {
+            flag.store(true, Ordering::Relaxed);
+            return Err(std::io::Error::other("the body is larger than the limit"));
+        }
+        Ok(chunk)
+    });
+    request.set_body(Body::from_bytes_stream(chunks));
+    exceeded
+}

@@ -1,0 +1,3 @@
+//! What stands around every request.
+
+pub mod edge;

@@ -1,0 +1,120 @@
+//! Kinds of text that requests bring, checked as they are read.
+
+use std::borrow::Cow;
+
+use poem_openapi::{
+    registry::{MetaSchema, MetaSchemaRef},
+    types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use crate::services::{email_address::EmailAddress, passwords};
+
+/// A mail address.
+#[derive(Debug, Clone)]
+pub struct Email(pub EmailAddress);
+
+/// A password that is to be set: its length is part of the document.
+#[derive(Debug, Clone)]
+pub struct NewPassword(pub SecretString);
+
+/// A secret that is to be compared: a password in use, a code, a token.
+#[derive(Debug, Clone)]
+pub struct SecretText(pub SecretString);
+
+/// The longest secret that is compared, in characters; a token has about 500.
+pub const MAX_SECRET: usize = 2048;
+
+impl SecretText {
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl Example for Email {
+    #[expect(clippy::expect_used, reason = "a constant that a test reads")]
+    fn example() -> Self {
+        Self("ada@example.com".parse().expect("an address"))
+    }
+}
+
+macro_rules! text_type {
+    ($name:ident, $schema_name:literal, $schema:expr, $parse:expr, $text:expr) => {
+        impl Type for $name {
+            const IS_REQUIRED: bool = true;
+            type RawValueType = Self;
+            type RawElementValueType = Self;
+
+            fn name() -> Cow<'static, str> {
+                $schema_name.into()
+            }
+
+            fn schema_ref() -> MetaSchemaRef {
+                MetaSchemaRef::Inline(Box::new($schema))
+            }
+
+            fn as_raw_value(&self) -> Option<&Self> {
+                Some(self)
+            }
+
+            fn raw_element_iter<'a>(&'a self) -> Box<dyn Iterator<Item = &'a Self> + 'a> {
+                Box::new(self.as_raw_value().into_iter())
+            }
+        }
+
+        impl ParseFromJSON for $name {
+            fn parse_from_json(value: Option<Value>) -> ParseResult<Self> {
+                let parse: fn(&str) -> Option<Self> = $parse;
+                match value.unwrap_or_default() {
+                    Value::String(text) => {
+                        parse(&text).ok_or_else(|| ParseError::custom("not valid"))
+                    }
+                    other => Err(ParseError::expected_type(other)),
+                }
+            }
+        }
+
+        impl ToJSON for $name {
+            fn to_json(&self) -> Option<Value> {
+                let text: fn(&Self) -> &str = $text;
+                Some(text(self).into())
+            }
+        }
+    };
+}
+
+text_type!(
+    Email,
+    "string_email",
+    MetaSchema { max_length: Some(254), ..MetaSchema::new_with_format("string", "email") },
+    |text| text.parse().ok().map(Self),
+    |email| email.0.as_str()
+);
+text_type!(
+    NewPassword,
+    "string_new_password",
+    MetaSchema {
+        min_length: Some(passwords::MIN_LENGTH),
+        max_length: Some(passwords::MAX_LENGTH),
+        ..MetaSchema::new_with_format("string", "password")
+    },
+    |text| {
+        let length = text.chars().count();
+        let fits = (passwords::MIN_LENGTH..=passwords::MAX_LENGTH).contains(&length);
+        fits.then(|| Self(text.into()))
+    },
+    |password| password.0.expose_secret()
+);
+text_type!(
+    SecretText,
+    "string_secret",
+    MetaSchema {
+        min_length: Some(1),
+        max_length: Some(MAX_SECRET),
+        ..MetaSchema::new_with_format("string", "password")
+    },
+    |text| (1..=MAX_SECRET).contains(&text.chars().count()).then(|| Self(text.into())),
+    SecretText::expose
+);

@@ -1,0 +1,221 @@
+//! Settings in, a ready application out: the one place where everything is put together.
+
+use std::{
+    fs,
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use chrono::TimeDelta;
+use poem::{Endpoint, Response, Route};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{
+    adapters::{clock::Clock, mailer::Mailer, random::Random},
+    api::{self, client::v1::config::PlatformRelease, middleware::edge::Limits},
+    config::{RealmAuth, Settings},
+    db::{Db, PoolSettings, sessions::Realm},
+    embedded::postgres::{Options, Postgres, PostgresError},
+    services::{
+        Core, ServiceError,
+        health::Health,
+        mails::Mails,
+        one_time_codes::CodeKey,
+        passwords::Passwords,
+        sessions::Policy,
+        tokens::{Tokens, hs256},
+    },
+};
+
+/// Why the product can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("the embedded PostgreSQL can't run")]
+    Postgres(#[from] PostgresError),
+    #[error("{what} {path}")]
+    Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("mail can't be set up")]
+    Mail(#[from] crate::adapters::mailer::MailError),
+    #[error("a service can't be set up")]
+    Service(#[from] ServiceError),
+}
+
+/// Which database there is, and the embedded one if it is that.
+pub struct Database {
+    /// For everything.
+    pub url: SecretString,
+    /// For migrations; past a pooler.
+    pub direct_url: SecretString,
+    embedded: Option<Postgres>,
+}
+
+impl Database {
+    /// Uses the configured database, or starts the embedded one. `shared` uses an embedded one
+    /// that another process runs, instead of failing.
+    ///
+    /// # Errors
+    /// When the embedded one can't run.
+    pub async fn open(settings: &Settings, shared: bool) -> Result<Self, StartError> {
+        if let Some(url) = &settings.database.url {
+            let direct_url = settings.database.direct_url.as_ref().unwrap_or(url).clone();
+            return Ok(Self { url: url.clone(), direct_url, embedded: None });
+        }
+        let data_dir = prepare_data_dir(&settings.data_dir)?;
+        let own_binary = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
+        let options = Options { own_binary, settings: Vec::new() };
+        let folder = data_dir.join("postgres");
+        let postgres = if shared {
+            Postgres::attach_or_start(&folder, &options).await?
+        } else {
+            Postgres::start(&folder, &options).await?
+        };
+        let url = SecretString::from(postgres.url());
+        Ok(Self { direct_url: url.clone(), url, embedded: Some(postgres) })
+    }
+
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.embedded.is_some()
+    }
+
+    /// Stops the embedded database.
+    pub fn stop(&mut self) {
+        if let Some(postgres) = &mut self.embedded {
+            postgres.stop();
+        }
+    }
+}
+
+/// Makes the services. Nothing is connected to yet.
+///
+/// # Errors
+/// When a secret or the outbox can't be written, or a setting is of no use.
+pub fn core(settings: &Settings, database: &Database, clock: Clock) -> Result<Core, StartError> {
+    hs256::install();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let pool = &settings.database;
+    // Behind a pooler sessions are shared: there the time-outs belong on the role.
+    let statement_timeout =
+        pool.direct_url.is_none().then(|| Duration::from_millis(pool.statement_timeout_ms));
+    let pool = PoolSettings {
+        max_size: pool.pool_max_size,
+        min_idle: pool.pool_min_idle,
+        max_lifetime: Duration::from_secs(pool.pool_max_lifetime_seconds),
+        wait: Duration::from_millis(pool.pool_wait_ms),
+        statement_timeout,
+    };
+    let auth = &settings.auth;
+    let client_secret = secret(settings, "client", &auth.client)?;
+    let staff_secret = secret(settings, "backoffice", &auth.backoffice)?;
+    let hashing = &settings.passwords;
+    Ok(Core {
+        db: Db::new(database.url.clone(), pool, clock.clone()),
+        clock,
+        random: Random,
+        passwords: Passwords::new(hashing.memory_kib, hashing.iterations, hashing.parallelism)?,
+        code_key: CodeKey::new(&client_secret),
+        client_sessions: policy(Realm::Client, &client_secret, &auth.client),
+        staff_sessions: policy(Realm::Backoffice, &staff_secret, &auth.backoffice),
+        mails: Mails::new(mailer(settings)?)?,
+        health: Arc::new(Health::new(database.is_embedded())),
+    })
+}
+
+/// The HTTP side. `extra` holds a product's own routes beside ours.
+pub fn application(
+    settings: &Settings,
+    core: Arc<Core>,
+    extra: Route,
+) -> impl Endpoint<Output = Response> + 'static {
+    let releases = settings.release.iter().map(|(platform, release)| PlatformRelease {
+        platform: platform.clone(),
+        minimum_version: release.minimum_version.clone(),
+        latest_version: release.latest_version.clone(),
+        force_upgrade: release.force_upgrade,
+    });
+    let limits = Limits {
+        timeout: Duration::from_millis(settings.server.request_timeout_ms),
+        max_body_bytes: settings.server.max_body_bytes,
+    };
+    let options =
+        api::Options { limits, docs: settings.docs.enabled, releases: releases.collect() };
+    api::application(core, options, extra)
+}
+
+fn policy(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Policy {
+    Policy {
+        realm,
+        tokens: Tokens::new(realm, secret),
+        access: TimeDelta::seconds(auth.access_seconds.into()),
+        idle: TimeDelta::seconds(auth.idle_seconds.into()),
+        absolute: TimeDelta::seconds(auth.absolute_seconds.into()),
+    }
+}
+
+fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
+    let mail = &settings.mail;
+    if let Some(url) = &mail.smtp_url {
+        return Ok(Mailer::smtp(&mail.from, url.expose_secret())?);
+    }
+    let folder = prepare_data_dir(&settings.data_dir)?.join("outbox");
+    make_dir(&folder, 0o700)?;
+    Ok(Mailer::outbox(&mail.from, folder)?)
+}
+
+/// The configured secret, or one that the first start wrote below the data directory.
+fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretString, StartError> {
+    if let Some(secret) = &auth.secret {
+        return Ok(secret.clone());
+    }
+    let folder = prepare_data_dir(&settings.data_dir)?.join("secrets");
+    make_dir(&folder, 0o700)?;
+    let path = folder.join(realm);
+    let failed = |what, source| StartError::Io { what, path: path.clone(), source };
+    match fs::read_to_string(&path) {
+        Ok(secret) => return Ok(secret.into()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed("can't read the secret in", error)),
+    }
+    let secret = Random.token();
+    // Under another name first, so that a kill leaves no half-written secret.
+    let unfinished = folder.join(format!("{realm}.{}", std::process::id()));
+    let write = || {
+        let mut options = fs::OpenOptions::new();
+        let mut file =
+            options.create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
+        file.write_all(secret.as_bytes())?;
+        file.sync_all()?;
+        // Unlike a rename it keeps the secret of a process that was faster.
+        let linked = fs::hard_link(&unfinished, &path);
+        fs::remove_file(&unfinished)?;
+        match linked {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+                fs::read_to_string(&path)
+            }
+            linked => linked.map(|()| secret.clone()),
+        }
+    };
+    write().map(Into::into).map_err(|error| failed("can't write the secret in", error))
+}
+
+/// The data directory; others may pass through it (the embedded database's account must), not
+/// list it.
+fn prepare_data_dir(data_dir: &Path) -> Result<PathBuf, StartError> {
+    make_dir(data_dir, 0o711)?;
+    data_dir.canonicalize().map_err(|source| StartError::Io {
+        what: "can't use the data directory",
+        path: data_dir.to_owned(),
+        source,
+    })
+}
+
+fn make_dir(dir: &Path, mode: u32) -> Result<(), StartError> {
+    let make = || {
+        fs::DirBuilder::new().recursive(true).mode(mode).create(dir)?;
+        fs::set_permissions(dir, fs::Permissions::from_mode(mode))
+    };
+    make().map_err(|source| StartError::Io { what: "can't create", path: dir.to_owned(), source })
+}

@@ -1,0 +1,106 @@
+//! `serve`: everything in one process.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use poem::Route;
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::watch;
+
+use super::Outcome;
+use crate::{
+    adapters::clock::Clock,
+    bootstrap::{self, Database},
+    config::{Environment, Settings},
+    db::{Origin, migrations},
+    jobs, server,
+    services::{Core, staff},
+};
+
+/// Serves until Ctrl-C or SIGTERM, then stops everything that it started.
+pub(super) async fn serve(settings: Settings) -> Outcome {
+    let listener = server::bind(settings.server.listen).await?;
+    let address = listener.local_addr()?;
+    let mut database = Database::open(&settings, false).await?;
+    let served = serve_with(&settings, &database, listener, address).await;
+    database.stop();
+    served
+}
+
+async fn serve_with(
+    settings: &Settings,
+    database: &Database,
+    listener: tokio::net::TcpListener,
+    address: SocketAddr,
+) -> Outcome {
+    for version in migrations::up(&database.direct_url).await? {
+        tracing::info!("applied migration {version}");
+    }
+    let core = Arc::new(bootstrap::core(settings, database, Clock::default())?);
+    let first_password = match settings.environment {
+        Environment::Production => None,
+        _ => staff::create_first(&core, &Origin::system("start")).await?,
+    };
+    let (stop_jobs, stopped) = watch::channel(false);
+    let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped));
+    let application = bootstrap::application(settings, core.clone(), Route::new());
+    print_banner(settings, database, &core, address, first_password);
+
+    let drain = Duration::from_millis(settings.server.drain_timeout_ms);
+    let stop = {
+        let core = core.clone();
+        async move {
+            server::stop_signal().await;
+            core.health.shut_down();
+            tracing::info!("stopping; a second Ctrl-C stops at once");
+            tokio::spawn(async {
+                server::stop_signal().await;
+                std::process::exit(130);
+            });
+        }
+    };
+    let served = server::serve(listener, application, stop, drain).await;
+    let _ = stop_jobs.send(true);
+    let _ = tokio::time::timeout(drain, mail).await;
+    tracing::info!("stopped");
+    Ok(served?)
+}
+
+fn print_banner(
+    settings: &Settings,
+    database: &Database,
+    core: &Core,
+    address: SocketAddr,
+    first_password: Option<SecretString>,
+) {
+    let host = if address.ip().is_unspecified() {
+        "127.0.0.1".to_owned()
+    } else {
+        address.ip().to_string()
+    };
+    let host = if address.is_ipv6() && host.contains(':') { format!("[{host}]") } else { host };
+    let base = format!("http://{host}:{}", address.port());
+    let storage = if database.is_embedded() { "embedded PostgreSQL" } else { "PostgreSQL" };
+    let (version, environment) = (env!("CARGO_PKG_VERSION"), settings.environment);
+    println!("\n  Twofold {version} is ready ({environment}, {storage})\n");
+    let line = |name: &str, path: &str| println!("  {name:<16}{base}{path}");
+    line("Client API", "/api/v1");
+    if settings.docs.enabled {
+        line("  docs", "/client/docs");
+        line("  ReDoc", "/client/redoc");
+    }
+    line("Backoffice API", "/api/v1/backoffice");
+    if settings.docs.enabled {
+        line("  docs", "/backoffice/docs");
+        line("  ReDoc", "/backoffice/redoc");
+        if core.mails.mailer.outbox_folder().is_some() {
+            line("Outbox", "/outbox");
+        }
+    }
+    line("Health", "/api/v1/config/health");
+    if let Some(password) = first_password {
+        println!("\n  The first super-admin (shown once):");
+        println!("  {:<16}{}", "  address", staff::FIRST_EMAIL);
+        println!("  {:<16}{}", "  password", password.expose_secret());
+    }
+    println!("\n  Stop with Ctrl-C.\n");
+}

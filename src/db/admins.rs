@@ -1,0 +1,133 @@
+//! `admins`: staff of the backoffice.
+
+use chrono::{DateTime, Utc};
+use diesel::{pg::Pg, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{
+    Conn,
+    schema::{admin_sessions, admins},
+};
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = admins, check_for_backend(Pg))]
+pub struct Admin {
+    pub id: Uuid,
+    pub email: String,
+    pub name: String,
+    pub password_hash: String,
+    pub is_super_admin: bool,
+    pub last_login_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+}
+
+pub struct NewAdmin<'a> {
+    pub id: Uuid,
+    pub email: &'a str,
+    pub name: &'a str,
+    pub password_hash: &'a str,
+    pub is_super_admin: bool,
+    pub now: DateTime<Utc>,
+}
+
+/// Stores a new admin; `None` when the address is taken.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut Conn, new: NewAdmin<'_>) -> QueryResult<Option<Admin>> {
+    diesel::insert_into(admins::table)
+        .values((
+            admins::id.eq(new.id),
+            admins::email.eq(new.email),
+            admins::name.eq(new.name),
+            admins::password_hash.eq(new.password_hash),
+            admins::is_super_admin.eq(new.is_super_admin),
+            admins::created_at.eq(new.now),
+            admins::updated_at.eq(new.now),
+        ))
+        .on_conflict(admins::email)
+        .do_nothing()
+        .returning(Admin::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
+}
+
+/// Tells whether there is any, and keeps others from adding one until the transaction ends.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn lock_and_check_empty(conn: &mut Conn) -> QueryResult<bool> {
+    diesel::sql_query("LOCK TABLE admins IN SHARE ROW EXCLUSIVE MODE").execute(conn).await?;
+    diesel::select(diesel::dsl::not(diesel::dsl::exists(admins::table.select(admins::id))))
+        .get_result(conn)
+        .await
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn find_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<Admin>> {
+    admins::table
+        .filter(admins::email.eq(email))
+        .select(Admin::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The admin of a session that has not ended, in one statement.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find_by_session(
+    conn: &mut Conn,
+    session_id: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<Admin>> {
+    admins::table
+        .inner_join(admin_sessions::table.on(admin_sessions::account_id.eq(admins::id)))
+        .filter(
+            admin_sessions::id
+                .eq(session_id)
+                .and(admin_sessions::expires_at.gt(now))
+                .and(admin_sessions::revoked_at.is_null()),
+        )
+        .select(Admin::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn set_password(
+    conn: &mut Conn,
+    id: Uuid,
+    password_hash: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    diesel::update(admins::table.find(id))
+        .set((admins::password_hash.eq(password_hash), admins::updated_at.eq(now)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Notes a sign-in with the password of `password_hash`; `false` when it is not theirs any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_last_login(
+    conn: &mut Conn,
+    id: Uuid,
+    password_hash: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let updated = diesel::update(admins::table.find(id))
+        .filter(admins::password_hash.eq(password_hash))
+        .set(admins::last_login_at.eq(now))
+        .execute(conn)
+        .await?;
+    Ok(updated == 1)
+}

@@ -1,0 +1,149 @@
+//! `mails`: written with the change that asks for them, sent afterwards, at least once.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use diesel::{pg::Pg, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Conn, schema::mails, text_enum};
+
+text_enum! {
+    MailState {
+        Pending = "pending",
+        Sent = "sent",
+        /// Given up.
+        Failed = "failed",
+    }
+}
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = mails, check_for_backend(Pg))]
+pub struct MailRow {
+    pub id: Uuid,
+    pub recipient: String,
+    pub subject: String,
+    pub body: Option<String>,
+    /// Tries so far, the one under way included.
+    pub attempts: i32,
+}
+
+pub struct NewMail<'a> {
+    pub id: Uuid,
+    pub recipient: &'a str,
+    pub subject: &'a str,
+    pub body: &'a str,
+    pub now: DateTime<Utc>,
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut Conn, new: NewMail<'_>) -> QueryResult<()> {
+    diesel::insert_into(mails::table)
+        .values((
+            mails::id.eq(new.id),
+            mails::recipient.eq(new.recipient),
+            mails::subject.eq(new.subject),
+            mails::body.eq(new.body),
+            mails::state.eq(MailState::Pending),
+            mails::attempts.eq(0),
+            mails::next_attempt_at.eq(new.now),
+            mails::created_at.eq(new.now),
+            mails::updated_at.eq(new.now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Takes mails that are due. Nobody else takes them for `lease`; if the sender dies, they are
+/// due again afterwards.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn claim(
+    conn: &mut Conn,
+    limit: i64,
+    lease: TimeDelta,
+    now: DateTime<Utc>,
+) -> QueryResult<Vec<MailRow>> {
+    let due = mails::table
+        .filter(mails::state.eq(MailState::Pending).and(mails::next_attempt_at.le(now)))
+        .order((mails::next_attempt_at, mails::id))
+        .limit(limit)
+        .for_update()
+        .skip_locked()
+        .select(mails::id)
+        .load::<Uuid>(conn)
+        .await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    diesel::update(mails::table.filter(mails::id.eq_any(due)))
+        .set((
+            mails::attempts.eq(mails::attempts + 1),
+            mails::next_attempt_at.eq(now + lease),
+            mails::updated_at.eq(now),
+        ))
+        .returning(MailRow::as_returning())
+        .get_results(conn)
+        .await
+}
+
+/// How a try ended.
+pub enum Outcome<'a> {
+    Sent,
+    /// Try again then.
+    Retry(DateTime<Utc>, &'a str),
+    GiveUp(&'a str),
+}
+
+/// Records how a try ended. A mail that won't be tried again loses its body.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn finish(
+    conn: &mut Conn,
+    id: Uuid,
+    outcome: Outcome<'_>,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    let mail = diesel::update(mails::table.find(id));
+    match outcome {
+        Outcome::Retry(at, error) => {
+            mail.set((
+                mails::next_attempt_at.eq(at),
+                mails::last_error.eq(error),
+                mails::updated_at.eq(now),
+            ))
+            .execute(conn)
+            .await?
+        }
+        Outcome::Sent | Outcome::GiveUp(_) => {
+            let (state, error) = match outcome {
+                Outcome::GiveUp(error) => (MailState::Failed, Some(error)),
+                _ => (MailState::Sent, None),
+            };
+            mail.set((
+                mails::state.eq(state),
+                mails::body.eq(None::<String>),
+                mails::last_error.eq(error),
+                mails::updated_at.eq(now),
+            ))
+            .execute(conn)
+            .await?
+        }
+    };
+    Ok(())
+}
+
+/// When the oldest mail that waits for its first try was written.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn oldest_untried(conn: &mut Conn) -> QueryResult<Option<DateTime<Utc>>> {
+    mails::table
+        .filter(mails::state.eq(MailState::Pending).and(mails::attempts.eq(0)))
+        .select(diesel::dsl::min(mails::created_at))
+        .first(conn)
+        .await
+}

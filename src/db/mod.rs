@@ -1,0 +1,51 @@
+//! PostgreSQL: the pool, transactions, migrations, and one file per table.
+//!
+//! A query function takes a connection; its caller owns the transaction. SQL never asks the
+//! database for the time: it is handed the transaction's.
+
+pub mod admins;
+pub mod mails;
+pub mod migrations;
+mod pool;
+pub mod schema;
+pub mod sessions;
+mod tx;
+pub mod user_one_time_codes;
+pub mod users;
+
+pub use pool::{Db, DbError, PoolSettings, Pooled};
+pub use tx::{Actor, Origin, Tx};
+
+/// A connection to PostgreSQL.
+pub type Conn = diesel_async::AsyncPgConnection;
+
+/// Maps an enum to a text column that a CHECK constraint guards.
+macro_rules! text_enum {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+
+        impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {
+            fn to_sql<'b>(
+                &'b self,
+                out: &mut diesel::serialize::Output<'b, '_, diesel::pg::Pg>,
+            ) -> diesel::serialize::Result {
+                use std::io::Write;
+                out.write_all(match self { $(Self::$variant => $text),+ }.as_bytes())?;
+                Ok(diesel::serialize::IsNull::No)
+            }
+        }
+
+        impl diesel::deserialize::FromSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {
+            fn from_sql(value: diesel::pg::PgValue<'_>) -> diesel::deserialize::Result<Self> {
+                match value.as_bytes() {
+                    $(bytes if bytes == $text.as_bytes() => Ok(Self::$variant),)+
+                    _ => Err(concat!("not a value of ", stringify!($name)).into()),
+                }
+            }
+        }
+    };
+}
+use text_enum;

@@ -1,0 +1,299 @@
+//! The connection pool: made on first use, waits briefly, and says why it can't connect.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::{Duration, Instant},
+};
+
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::{
+    AsyncPgConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection,
+        RecyclingMethod, bb8::Pool,
+    },
+};
+use futures_util::{FutureExt, future::BoxFuture};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::config::{Host, SslMode};
+
+use super::{Origin, Tx};
+use crate::{adapters::clock::Clock, telemetry::Chain};
+
+type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
+
+/// A connection from the pool; goes back when dropped.
+pub type Pooled = bb8::PooledConnection<'static, Manager>;
+
+/// How long connecting may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(3);
+/// After a failure, requests fail at once for this long instead of each waiting for the pool.
+const BREAKER: Duration = Duration::from_secs(1);
+
+/// The database did what it should not, or nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// No connection to be had, or it was lost: worth trying again later.
+    #[error("the database is unavailable: {0}")]
+    Unavailable(String),
+    /// The statement failed.
+    #[error("a statement failed")]
+    Query(#[source] diesel::result::Error),
+}
+
+impl From<diesel::result::Error> for DbError {
+    fn from(error: diesel::result::Error) -> Self {
+        use diesel::result::{DatabaseErrorKind as Kind, Error};
+        /// What PostgreSQL says when it goes down or gives a statement up. diesel hides the
+        /// SQLSTATE (57014, 57P01 to 57P03), so the text has to do.
+        const GIVES_UP: [&str; 3] = [
+            "terminating connection",
+            "canceling statement due to statement timeout",
+            "the database system is",
+        ];
+        let lost = match &error {
+            Error::DatabaseError(Kind::UnableToSendCommand | Kind::ClosedConnection, _)
+            | Error::BrokenTransactionManager => true,
+            Error::DatabaseError(Kind::Unknown, info) => {
+                GIVES_UP.iter().any(|text| info.message().starts_with(text))
+            }
+            _ => false,
+        };
+        if lost { Self::Unavailable(error.to_string()) } else { Self::Query(error) }
+    }
+}
+
+/// Size and times of the pool.
+#[derive(Debug, Clone)]
+pub struct PoolSettings {
+    pub max_size: u32,
+    pub min_idle: u32,
+    pub max_lifetime: Duration,
+    pub wait: Duration,
+    /// Set on each connection. `None` behind a pooler that shares sessions.
+    pub statement_timeout: Option<Duration>,
+}
+
+/// The database. Clones share one pool.
+#[derive(Clone)]
+pub struct Db {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    url: SecretString,
+    settings: PoolSettings,
+    clock: Clock,
+    pool: OnceLock<Pool<AsyncPgConnection>>,
+    trouble: Arc<Trouble>,
+}
+
+/// The last failure to connect, kept for the log and for failing fast.
+#[derive(Debug, Default)]
+struct Trouble(Mutex<Option<(Instant, String)>>);
+
+impl Trouble {
+    /// The cause, if it is fresh.
+    fn recent(&self) -> Option<String> {
+        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.as_ref().filter(|(at, _)| at.elapsed() < BREAKER).map(|(_, cause)| cause.clone())
+    }
+
+    fn record(&self, cause: String) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // One line a second is enough: up to thirty connections fail at a time.
+        if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= BREAKER) {
+            tracing::warn!("can't connect to the database: {cause}");
+            *last = Some((Instant::now(), cause));
+        }
+    }
+}
+
+/// Hears of every failure inside the pool, which bb8 otherwise swallows.
+#[derive(Debug, Clone)]
+struct Sink(Arc<Trouble>);
+
+impl bb8::ErrorSink<PoolError> for Sink {
+    fn sink(&self, error: PoolError) {
+        self.0.record(Chain(&error).to_string());
+    }
+
+    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<PoolError>> {
+        Box::new(self.clone())
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Db").field("settings", &self.inner.settings).finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(url: SecretString, settings: PoolSettings, clock: Clock) -> Self {
+        let trouble = Arc::default();
+        Self { inner: Arc::new(Inner { url, settings, clock, pool: OnceLock::new(), trouble }) }
+    }
+
+    /// A connection for reads and single statements.
+    ///
+    /// Take one at a time: a second while holding one starves the pool.
+    ///
+    /// # Errors
+    /// [`DbError::Unavailable`] when there is none within the configured wait, or at once
+    /// right after such a failure.
+    pub async fn conn(&self) -> Result<Pooled, DbError> {
+        let pool = self.inner.pool.get_or_init(|| self.make_pool());
+        if pool.state().connections == 0
+            && let Some(cause) = self.inner.trouble.recent()
+        {
+            return Err(DbError::Unavailable(cause));
+        }
+        pool.get_owned().await.map_err(|error| {
+            let waited = || format!("no free connection within {:?}", self.inner.settings.wait);
+            DbError::Unavailable(match error {
+                bb8::RunError::TimedOut => self.inner.trouble.recent().unwrap_or_else(waited),
+                bb8::RunError::User(error) => Chain(&error).to_string(),
+            })
+        })
+    }
+
+    /// Opens a transaction on behalf of `origin`. What isn't committed is rolled back.
+    ///
+    /// # Errors
+    /// As [`Db::conn`].
+    pub async fn begin(&self, origin: &Origin) -> Result<Tx, DbError> {
+        Tx::begin(self.conn().await?, self.inner.clock.now(), origin.clone()).await
+    }
+
+    fn make_pool(&self) -> Pool<AsyncPgConnection> {
+        let mut config = ManagerConfig::<AsyncPgConnection>::default();
+        let statement_timeout = self.inner.settings.statement_timeout;
+        config.custom_setup = Box::new(move |url| connect(url, statement_timeout));
+        // A `SELECT 1` at each checkout costs a quarter of the peak; asking the connection is free.
+        config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|conn| {
+            let broken = conn.is_broken();
+            async move {
+                if broken { Err(diesel::result::Error::BrokenTransactionManager) } else { Ok(()) }
+            }
+            .boxed()
+        }));
+        let settings = &self.inner.settings;
+        Pool::builder()
+            .max_size(settings.max_size)
+            .min_idle(Some(settings.min_idle))
+            .max_lifetime(Some(settings.max_lifetime))
+            .connection_timeout(settings.wait)
+            .error_sink(Box::new(Sink(self.inner.trouble.clone())))
+            .build_unchecked(Manager::new_with_config(self.inner.url.expose_secret(), config))
+    }
+}
+
+/// Opens one connection, encrypted unless the URL says otherwise or the host is this machine.
+pub(super) fn connect(
+    url: &str,
+    statement_timeout: Option<Duration>,
+) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
+    async move {
+        let bad = |cause: &tokio_postgres::Error| {
+            ConnectionError::BadConnection(Chain(cause).to_string())
+        };
+        let mut config = parse_url(url).map_err(|e| bad(&e))?;
+        config
+            .connect_timeout(CONNECT_LIMIT)
+            .tcp_user_timeout(Duration::from_secs(10))
+            .keepalives_idle(Duration::from_secs(15))
+            .application_name("twofold");
+        if let Some(limit) = statement_timeout {
+            let (statement, idle) = (limit.as_millis(), limit.as_millis() * 2);
+            let own = config.get_options().unwrap_or_default().to_owned();
+            config.options(format!(
+                "{own} -c statement_timeout={statement} -c idle_in_transaction_session_timeout={idle}"
+            ));
+        }
+        let connecting = async {
+            if config.get_ssl_mode() == SslMode::Disable {
+                let made = config.connect(tokio_postgres::NoTls).await;
+                let (client, connection) = made.map_err(|e| bad(&e))?;
+                AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            } else {
+                let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config());
+                let (client, connection) = config.connect(tls).await.map_err(|e| bad(&e))?;
+                AsyncPgConnection::try_from_client_and_connection(client, connection).await
+            }
+        };
+        tokio::time::timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| {
+            Err(ConnectionError::BadConnection(format!("no answer within {CONNECT_LIMIT:?}")))
+        })
+    }
+    .boxed()
+}
+
+/// tokio-postgres knows no `verify-full`; rustls verifies fully in any case.
+fn parse_url(url: &str) -> Result<tokio_postgres::Config, tokio_postgres::Error> {
+    let url = url
+        .replace("sslmode=verify-full", "sslmode=require")
+        .replace("sslmode=verify-ca", "sslmode=require");
+    let mut config: tokio_postgres::Config = url.parse()?;
+    let is_local = |host: &Host| match host {
+        Host::Tcp(name) => {
+            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        }
+        #[cfg(unix)]
+        Host::Unix(_) => true,
+    };
+    // Packages bring servers with self-made certificates, which rustls would refuse.
+    if config.get_ssl_mode() == SslMode::Prefer && config.get_hosts().iter().all(is_local) {
+        config.ssl_mode(SslMode::Disable);
+    }
+    Ok(config)
+}
+
+fn tls_config() -> rustls::ClientConfig {
+    static CONFIG: OnceLock<rustls::ClientConfig> = OnceLock::new();
+    CONFIG
+        .get_or_init(|| {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
+        })
+        .clone()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ssl_modes_follow_the_url_and_the_host() {
+        let mode = |url| parse_url(url).expect("valid").get_ssl_mode();
+        assert_eq!(mode("postgresql://u@localhost/d"), SslMode::Disable);
+        assert_eq!(mode("postgresql://u@127.0.0.1/d?sslmode=require"), SslMode::Require);
+        assert_eq!(mode("host='/run/with space' user=u dbname=d"), SslMode::Disable);
+        assert_eq!(mode("postgresql://u@db.example.com/d"), SslMode::Prefer);
+        assert_eq!(mode("postgresql://u@db.example.com/d?sslmode=verify-full"), SslMode::Require);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_opened_before_the_first_use() {
+        let db = Db::new(
+            "host=127.0.0.1 port=1 user=nobody".into(),
+            PoolSettings {
+                max_size: 2,
+                min_idle: 1,
+                max_lifetime: Duration::from_secs(60),
+                wait: Duration::from_millis(300),
+                statement_timeout: None,
+            },
+            Clock::default(),
+        );
+        assert!(db.inner.pool.get().is_none());
+        let error = db.conn().await.err().expect("nobody listens there").to_string();
+        assert!(error.contains("refused"), "the real cause is told: {error}");
+        assert!(db.inner.pool.get().is_some());
+    }
+}

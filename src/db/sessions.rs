@@ -1,0 +1,180 @@
+//! `user_sessions` and `admin_sessions`: two tables of one shape, one for each realm.
+
+use chrono::{DateTime, Utc};
+use diesel::prelude::*;
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Conn, schema};
+
+/// The two kinds of people, who never share a table, a key or a token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Realm {
+    Client,
+    Backoffice,
+}
+
+/// The same statement on the realm's own table.
+macro_rules! on {
+    ($realm:expr, $table:ident => $statement:expr) => {
+        match $realm {
+            Realm::Client => {
+                use schema::user_sessions as $table;
+                $statement
+            }
+            Realm::Backoffice => {
+                use schema::admin_sessions as $table;
+                $statement
+            }
+        }
+    };
+}
+
+/// The refresh token that a session accepts now, without the token itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefreshToken {
+    pub id: Uuid,
+    /// SHA-256 of the token.
+    pub hash: Vec<u8>,
+    pub issued_at: DateTime<Utc>,
+    pub expires_at: DateTime<Utc>,
+}
+
+#[derive(Debug, Clone, Queryable)]
+pub struct Session {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub refresh_token_id: Uuid,
+    pub refresh_token_hash: Vec<u8>,
+    pub refresh_issued_at: DateTime<Utc>,
+    pub refresh_expires_at: DateTime<Utc>,
+    pub previous_refresh_token_hash: Option<Vec<u8>>,
+    /// However often it is refreshed, the session ends then.
+    pub expires_at: DateTime<Utc>,
+    pub revoked_at: Option<DateTime<Utc>>,
+}
+
+macro_rules! columns {
+    ($table:ident) => {
+        (
+            $table::id,
+            $table::account_id,
+            $table::refresh_token_id,
+            $table::refresh_token_hash,
+            $table::refresh_issued_at,
+            $table::refresh_expires_at,
+            $table::previous_refresh_token_hash,
+            $table::expires_at,
+            $table::revoked_at,
+        )
+    };
+}
+
+pub struct NewSession<'a> {
+    pub id: Uuid,
+    pub account_id: Uuid,
+    pub refresh_token: &'a RefreshToken,
+    pub expires_at: DateTime<Utc>,
+    pub user_agent: Option<&'a str>,
+    pub ip_address: Option<String>,
+    pub now: DateTime<Utc>,
+}
+
+/// Stores a new session.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut Conn, realm: Realm, new: NewSession<'_>) -> QueryResult<()> {
+    on!(realm, table => diesel::insert_into(table::table)
+        .values((
+            table::id.eq(new.id),
+            table::account_id.eq(new.account_id),
+            table::refresh_token_id.eq(new.refresh_token.id),
+            table::refresh_token_hash.eq(&new.refresh_token.hash),
+            table::refresh_issued_at.eq(new.refresh_token.issued_at),
+            table::refresh_expires_at.eq(new.refresh_token.expires_at),
+            table::expires_at.eq(new.expires_at),
+            table::user_agent.eq(new.user_agent),
+            table::ip_address.eq(new.ip_address),
+            table::created_at.eq(new.now),
+            table::updated_at.eq(new.now),
+        ))
+        .execute(conn)
+        .await?);
+    Ok(())
+}
+
+/// Reads a session and locks it until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut Conn, realm: Realm, id: Uuid) -> QueryResult<Option<Session>> {
+    on!(realm, table => table::table
+        .find(id)
+        .select(columns!(table))
+        .for_update()
+        .first(conn)
+        .await
+        .optional())
+}
+
+/// Replaces the session's refresh token and remembers the one before.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn rotate(
+    conn: &mut Conn,
+    realm: Realm,
+    id: Uuid,
+    successor: &RefreshToken,
+) -> QueryResult<()> {
+    on!(realm, table => diesel::update(table::table.find(id))
+        .set((
+            table::previous_refresh_token_hash.eq(table::refresh_token_hash.nullable()),
+            table::refresh_token_id.eq(successor.id),
+            table::refresh_token_hash.eq(&successor.hash),
+            table::refresh_issued_at.eq(successor.issued_at),
+            table::refresh_expires_at.eq(successor.expires_at),
+            table::updated_at.eq(successor.issued_at),
+        ))
+        .execute(conn)
+        .await?);
+    Ok(())
+}
+
+/// Ends one session; one that has ended already stays as it is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn revoke(
+    conn: &mut Conn,
+    realm: Realm,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    on!(realm, table => diesel::update(table::table.find(id).filter(table::revoked_at.is_null()))
+        .set((table::revoked_at.eq(now), table::updated_at.eq(now)))
+        .execute(conn)
+        .await?);
+    Ok(())
+}
+
+/// Ends all sessions of an account but `except`, and returns how many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn revoke_all(
+    conn: &mut Conn,
+    realm: Realm,
+    account_id: Uuid,
+    except: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    // No session has the nil id.
+    let except = except.unwrap_or_default();
+    on!(realm, table => diesel::update(table::table)
+        .filter(table::account_id.eq(account_id).and(table::id.ne(except)).and(table::revoked_at.is_null()))
+        .set((table::revoked_at.eq(now), table::updated_at.eq(now)))
+        .execute(conn)
+        .await)
+}

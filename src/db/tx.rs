@@ -1,0 +1,119 @@
+//! One transaction of a service: the connection, the time, who asked, and what follows.
+
+use std::{
+    mem,
+    net::IpAddr,
+    ops::{Deref, DerefMut},
+};
+
+use chrono::{DateTime, Utc};
+use diesel_async::{AsyncConnection, TransactionManager};
+use uuid::Uuid;
+
+use super::{Conn, DbError, Pooled};
+
+type Manager = <Conn as AsyncConnection>::TransactionManager;
+
+/// Who asks for a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    Anonymous,
+    User(Uuid),
+    Admin(Uuid),
+    /// The program itself, or an operator at the command line.
+    System,
+}
+
+/// Where a change comes from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub actor: Actor,
+    /// Joins a change with the request's log lines.
+    pub request_id: String,
+    pub ip_address: Option<IpAddr>,
+    pub user_agent: Option<String>,
+}
+
+impl Origin {
+    /// A change that no request asked for.
+    #[must_use]
+    pub fn system(what: &str) -> Self {
+        let request_id = what.to_owned();
+        Self { actor: Actor::System, request_id, ip_address: None, user_agent: None }
+    }
+}
+
+type Hook = Box<dyn FnOnce() + Send>;
+
+/// An open transaction. It is a connection to query functions; unless committed it is rolled
+/// back, also when its future is dropped half-way.
+pub struct Tx {
+    /// Taken out at the end only.
+    conn: Option<Pooled>,
+    /// The time of everything that happens in this transaction.
+    pub now: DateTime<Utc>,
+    pub origin: Origin,
+    after_commit: Vec<Hook>,
+}
+
+impl Tx {
+    pub(super) async fn begin(
+        mut conn: Pooled,
+        now: DateTime<Utc>,
+        origin: Origin,
+    ) -> Result<Self, DbError> {
+        Manager::begin_transaction(&mut *conn).await?;
+        Ok(Self { conn: Some(conn), now, origin, after_commit: Vec::new() })
+    }
+
+    /// Runs `hook` once the change is durable: wake a worker, drop a cache entry. It can't fail
+    /// the change any more, and is lost in a crash.
+    pub fn after_commit(&mut self, hook: impl FnOnce() + Send + 'static) {
+        self.after_commit.push(Box::new(hook));
+    }
+
+    /// Makes the change durable, then runs the hooks.
+    ///
+    /// # Errors
+    /// When the database did not confirm.
+    pub async fn commit(mut self) -> Result<(), DbError> {
+        if let Some(mut conn) = self.conn.take() {
+            Manager::commit_transaction(&mut *conn).await?;
+        }
+        for hook in mem::take(&mut self.after_commit) {
+            hook();
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Tx {
+    fn drop(&mut self) {
+        if let Some(mut conn) = self.conn.take()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            // A connection dropped inside a transaction would be closed, and a new one made.
+            runtime.spawn(async move {
+                if let Err(error) = Manager::rollback_transaction(&mut *conn).await {
+                    tracing::debug!(%error, "a rollback failed; the connection is closed");
+                }
+            });
+        }
+    }
+}
+
+#[expect(clippy::expect_used, reason = "only `commit` and `drop`, which end the value, take it")]
+impl Deref for Tx {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        self.conn.as_deref().expect("the transaction is open")
+    }
+}
+
+#[expect(clippy::expect_used, reason = "only `commit` and `drop`, which end the value, take it")]
+impl DerefMut for Tx {
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.conn.as_deref_mut().expect("the transaction is open")
+    }
+}

@@ -1,0 +1,317 @@
+//! `users`: people who use the client API.
+
+use chrono::{DateTime, Utc};
+use diesel::{pg::Pg, prelude::*};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{
+    Conn,
+    schema::{user_sessions, users},
+    text_enum,
+};
+
+text_enum! {
+    /// Whether a user may act.
+    UserStatus {
+        Active = "active",
+        Suspended = "suspended",
+    }
+}
+
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = users, check_for_backend(Pg))]
+pub struct User {
+    pub id: Uuid,
+    pub email: String,
+    pub name: Option<String>,
+    pub password_hash: String,
+    pub email_verified_at: Option<DateTime<Utc>>,
+    pub status: UserStatus,
+    pub status_reason: Option<String>,
+    pub status_changed_at: Option<DateTime<Utc>>,
+    pub status_changed_by: Option<Uuid>,
+    pub last_login_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+pub struct NewUser<'a> {
+    pub id: Uuid,
+    pub email: &'a str,
+    pub name: Option<&'a str>,
+    pub password_hash: &'a str,
+    pub now: DateTime<Utc>,
+}
+
+/// Stores a new, unverified user; `None` when the address is taken.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut Conn, new: NewUser<'_>) -> QueryResult<Option<User>> {
+    diesel::insert_into(users::table)
+        .values((
+            users::id.eq(new.id),
+            users::email.eq(new.email),
+            users::name.eq(new.name),
+            users::password_hash.eq(new.password_hash),
+            users::status.eq(UserStatus::Active),
+            users::created_at.eq(new.now),
+            users::updated_at.eq(new.now),
+        ))
+        .on_conflict(users::email)
+        .do_nothing()
+        .returning(User::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<User>> {
+    users::table.find(id).select(User::as_select()).first(conn).await.optional()
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn find_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<User>> {
+    users::table
+        .filter(users::email.eq(email))
+        .select(User::as_select())
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// Locks the user until the transaction ends, so that what was read stays true.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<User>> {
+    users::table
+        .filter(users::email.eq(email))
+        .select(User::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// The user of a session that has not expired, and whether it is not revoked: one statement.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find_by_session(
+    conn: &mut Conn,
+    session_id: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<(User, bool)>> {
+    users::table
+        .inner_join(user_sessions::table.on(user_sessions::account_id.eq(users::id)))
+        .filter(user_sessions::id.eq(session_id).and(user_sessions::expires_at.gt(now)))
+        .select((User::as_select(), user_sessions::revoked_at.is_null()))
+        .first(conn)
+        .await
+        .optional()
+}
+
+/// A repeated registration of an address that nobody has verified yet: the last one counts.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn replace_unverified(
+    conn: &mut Conn,
+    id: Uuid,
+    name: Option<&str>,
+    password_hash: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    diesel::update(users::table.find(id).filter(users::email_verified_at.is_null()))
+        .set((
+            users::name.eq(name),
+            users::password_hash.eq(password_hash),
+            users::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn set_email_verified(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    diesel::update(users::table.find(id).filter(users::email_verified_at.is_null()))
+        .set((users::email_verified_at.eq(now), users::updated_at.eq(now)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn set_password(
+    conn: &mut Conn,
+    id: Uuid,
+    password_hash: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    diesel::update(users::table.find(id))
+        .set((users::password_hash.eq(password_hash), users::updated_at.eq(now)))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn set_last_login(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    diesel::update(users::table.find(id)).set(users::last_login_at.eq(now)).execute(conn).await?;
+    Ok(())
+}
+
+/// Changes to a profile: `None` leaves a column alone, `Some(None)` clears it.
+#[derive(Debug, Default, AsChangeset)]
+#[diesel(table_name = users)]
+pub struct ProfileChanges {
+    pub name: Option<Option<String>>,
+}
+
+/// # Errors
+/// When the statement fails.
+pub async fn update_profile(
+    conn: &mut Conn,
+    id: Uuid,
+    changes: ProfileChanges,
+    now: DateTime<Utc>,
+) -> QueryResult<User> {
+    diesel::update(users::table.find(id))
+        .set((changes, users::updated_at.eq(now)))
+        .returning(User::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// A change of status and why.
+pub struct StatusChange<'a> {
+    pub from: UserStatus,
+    pub to: UserStatus,
+    pub reason: &'a str,
+    pub by: Uuid,
+    pub now: DateTime<Utc>,
+}
+
+/// Changes the status if it is `from`; `None` when the user isn't there or has another status.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn change_status(
+    conn: &mut Conn,
+    id: Uuid,
+    change: StatusChange<'_>,
+) -> QueryResult<Option<User>> {
+    diesel::update(users::table.find(id).filter(users::status.eq(change.from)))
+        .set((
+            users::status.eq(change.to),
+            users::status_reason.eq(change.reason),
+            users::status_changed_at.eq(change.now),
+            users::status_changed_by.eq(change.by),
+            users::updated_at.eq(change.now),
+        ))
+        .returning(User::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
+}
+
+/// What a list of users can be sorted by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserSort {
+    CreatedAt,
+    Email,
+    Name,
+    LastLoginAt,
+}
+
+/// Which users to list.
+#[derive(Debug, Clone, Default)]
+pub struct UserFilter {
+    /// Part of the address or of the name, in any case.
+    pub search: Option<String>,
+    pub status: Option<UserStatus>,
+}
+
+/// One page of users and how many there are in all: two statements.
+///
+/// `sort` names fields and whether each goes down; the id breaks ties.
+///
+/// # Errors
+/// When a statement fails.
+pub async fn list(
+    conn: &mut Conn,
+    filter: &UserFilter,
+    sort: &[(UserSort, bool)],
+    limit: i64,
+    offset: i64,
+) -> QueryResult<(Vec<User>, i64)> {
+    let matching = || {
+        let mut query = users::table.into_boxed::<Pg>();
+        if let Some(status) = filter.status {
+            query = query.filter(users::status.eq(status));
+        }
+        if let Some(text) = &filter.search {
+            let pattern = contains(text);
+            query =
+                query.filter(users::email.ilike(pattern.clone()).or(users::name.ilike(pattern)));
+        }
+        query
+    };
+    let total = matching().count().get_result(conn).await?;
+    let mut page = matching();
+    for (field, descending) in sort {
+        macro_rules! by {
+            ($column:expr) => {
+                if *descending {
+                    page.then_order_by($column.desc().nulls_last())
+                } else {
+                    page.then_order_by($column.asc().nulls_first())
+                }
+            };
+        }
+        page = match field {
+            UserSort::CreatedAt => by!(users::created_at),
+            UserSort::Email => by!(users::email),
+            UserSort::Name => by!(users::name),
+            UserSort::LastLoginAt => by!(users::last_login_at),
+        };
+    }
+    let items = page
+        .then_order_by(users::id)
+        .select(User::as_select())
+        .limit(limit)
+        .offset(offset)
+        .load(conn)
+        .await?;
+    Ok((items, total))
+}
+
+/// A LIKE pattern in which nothing of `text` is special.
+fn contains(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for character in text.chars() {
+        if matches!(character, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_search_text_has_no_wildcards() {
+        assert_eq!(super::contains(r"50%_\x"), r"%50\%\_\\x%");
+    }
+}

@@ -1,0 +1,4 @@
+//! What the product brings along for a machine that has nothing set up.
+
+pub mod child;
+pub mod postgres;

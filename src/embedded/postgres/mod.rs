@@ -1,0 +1,226 @@
+//! A private PostgreSQL cluster as a child process.
+//!
+//! It listens on a Unix socket in a directory of mode 0700 only, writes durably, restarts when
+//! it dies, and stops with this process, even with `kill -9`.
+
+mod binaries;
+mod place;
+mod supervisor;
+
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+};
+
+use binaries::Binaries;
+pub use binaries::NoBinaries;
+use place::Place;
+use supervisor::Supervisor;
+
+use super::child::Account;
+
+/// The role and the database that the product uses.
+const NAME: &str = "twofold";
+
+/// Why the embedded PostgreSQL can't run. Each message tells what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum PostgresError {
+    #[error(transparent)]
+    NoBinaries(#[from] NoBinaries),
+    #[error(
+        "another instance already uses {0}; stop it first, or set TWOFOLD_DATA_DIR to another folder"
+    )]
+    InUse(PathBuf),
+    #[error(
+        "{data} was made by PostgreSQL {made}, but the server found here is {found}; install PostgreSQL {made}, \
+         or set TWOFOLD_DATA_DIR to another folder (the data are untouched)"
+    )]
+    WrongVersion { data: PathBuf, made: String, found: String },
+    #[error("the database cluster can't be made: {0}")]
+    Init(String),
+    #[error("PostgreSQL did not start; the end of {log}:\n{tail}")]
+    Start { log: PathBuf, tail: String },
+    #[error("{what} {path}")]
+    Io { what: &'static str, path: PathBuf, source: io::Error },
+}
+
+/// What a caller may choose.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// This program's executable, see [`super::child::command`].
+    pub own_binary: PathBuf,
+    /// Server settings beside our own, as `name=value`.
+    pub settings: Vec<String>,
+}
+
+/// A cluster that this process runs, or one that another process runs and this one may use.
+pub struct Postgres {
+    place: Place,
+    supervisor: Option<Supervisor>,
+    /// Held while we run the cluster; the system frees it when the process ends.
+    _lock: Option<File>,
+}
+
+impl Postgres {
+    /// Makes the cluster below `folder` if there is none, and starts it. Returns when it accepts
+    /// connections.
+    ///
+    /// # Errors
+    /// [`PostgresError`], with what to do about it.
+    pub async fn start(folder: &Path, options: &Options) -> Result<Self, PostgresError> {
+        let binaries = Binaries::find()?;
+        let place = Place::prepare(folder)?;
+        let Some(lock) = lock(&place)? else {
+            return Err(PostgresError::InUse(place.data().to_owned()));
+        };
+        initialise(&binaries, &place)?;
+        stop_orphan(&binaries, &place);
+        let supervisor = Supervisor::start(&binaries, &place, options).await?;
+        create_database(&place).await?;
+        Ok(Self { place, supervisor: Some(supervisor), _lock: Some(lock) })
+    }
+
+    /// Uses the cluster that another process runs, or else starts it.
+    ///
+    /// # Errors
+    /// As [`Postgres::start`].
+    pub async fn attach_or_start(folder: &Path, options: &Options) -> Result<Self, PostgresError> {
+        let place = Place::prepare(folder)?;
+        if lock(&place)?.is_none() {
+            return Ok(Self { place, supervisor: None, _lock: None });
+        }
+        Self::start(folder, options).await
+    }
+
+    /// The connection string of the product's database.
+    #[must_use]
+    pub fn url(&self) -> String {
+        self.url_of(NAME)
+    }
+
+    /// The connection string of another database in this cluster.
+    #[must_use]
+    pub fn url_of(&self, database: &str) -> String {
+        let socket = self.place.socket_dir().to_string_lossy();
+        let socket = socket.replace('\\', "\\\\").replace('\'', "\\'");
+        format!("host='{socket}' user={NAME} dbname={database} sslmode=disable")
+    }
+
+    /// The process id of the server while it runs under this process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.supervisor.as_ref().and_then(Supervisor::pid)
+    }
+
+    /// Stops the server without waiting for its clients; nothing that was committed is lost.
+    pub fn stop(&mut self) {
+        if let Some(supervisor) = self.supervisor.take() {
+            supervisor.stop();
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A connection as the product's role; it ends with the returned client.
+async fn connect(
+    place: &Place,
+    database: &str,
+) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(place.socket_dir()).user(NAME).dbname(database);
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+async fn create_database(place: &Place) -> Result<(), PostgresError> {
+    let create = async {
+        let client = connect(place, "postgres").await?;
+        let found = "SELECT 1 FROM pg_database WHERE datname = $1";
+        if client.query_opt(found, &[&NAME]).await?.is_none() {
+            client.batch_execute(&format!("CREATE DATABASE {NAME}")).await?;
+        }
+        Ok(())
+    };
+    create.await.map_err(|e: tokio_postgres::Error| PostgresError::Init(e.to_string()))
+}
+
+fn lock(place: &Place) -> Result<Option<File>, PostgresError> {
+    let path = place.lock_file();
+    let failed = |source| PostgresError::Io { what: "can't lock", path: path.clone(), source };
+    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// `initdb` under a temporary name, so that a kill leaves no half-made cluster.
+fn initialise(binaries: &Binaries, place: &Place) -> Result<(), PostgresError> {
+    let data = place.data();
+    if let Ok(made) = fs::read_to_string(data.join("PG_VERSION")) {
+        let (made, found) = (made.trim().to_owned(), binaries.major_version());
+        return if made == found {
+            Ok(())
+        } else {
+            Err(PostgresError::WrongVersion { data: data.to_owned(), made, found })
+        };
+    }
+    let unfinished = place.unfinished_data();
+    let io = |what, source| PostgresError::Io { what, path: unfinished.clone(), source };
+    if unfinished.exists() {
+        fs::remove_dir_all(&unfinished).map_err(|e| io("can't remove", e))?;
+    }
+    let mut initdb = place.command(&binaries.initdb());
+    initdb
+        .args(["-U", NAME, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions", "-D"])
+        .arg(&unfinished);
+    let output = initdb.output().map_err(|e| io("can't run initdb for", e))?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        return Err(PostgresError::Init(reason.trim().to_owned()));
+    }
+    fs::rename(&unfinished, data).map_err(|e| io("can't rename", e))
+}
+
+/// A server that outlived its parent (where the system sends no signal at its death) is stopped:
+/// started again as our child it will end with us.
+fn stop_orphan(binaries: &Binaries, place: &Place) {
+    if place.data().join("postmaster.pid").exists() {
+        let mut stop = place.command(&binaries.pg_ctl());
+        stop.args(["stop", "-m", "fast", "-w", "-s", "-D"]).arg(place.data());
+        // Fails when the file is stale, which the server itself sorts out at start.
+        if let Ok(output) = stop.output()
+            && output.status.success()
+        {
+            tracing::info!("stopped a PostgreSQL that an earlier process had left running");
+        }
+    }
+}
+
+/// PostgreSQL refuses to run as root.
+fn account_for_root() -> Option<Account> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let find = |name: &str| {
+        accounts.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            if fields.next()? != name {
+                return None;
+            }
+            let uid = fields.nth(1)?.parse().ok()?;
+            let gid = fields.next()?.parse().ok()?;
+            Some(Account { uid, gid })
+        })
+    };
+    find("postgres").or_else(|| find("nobody")).or(Some(Account { uid: 65534, gid: 65534 }))
+}

@@ -1,0 +1,170 @@
+//! Where a cluster lives, and as whom its programs run.
+
+use std::{
+    fs,
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{MetadataExt, PermissionsExt, chown},
+        process::CommandExt,
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use super::{super::child::Account, PostgresError, account_for_root};
+use crate::adapters::random::hex;
+
+/// A socket's path may have 107 bytes on Linux (103 on macOS); its name takes 14 of them.
+const MAX_SOCKET_DIR: usize = 88;
+
+/// The directories of one cluster.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    base: PathBuf,
+    data: PathBuf,
+    socket_dir: PathBuf,
+    account: Option<Account>,
+}
+
+impl Place {
+    /// Makes the directories, mode 0700, owned by the account that will use them.
+    pub(super) fn prepare(folder: &Path) -> Result<Self, PostgresError> {
+        let account = account_for_root();
+        create(folder)?;
+        let folder = folder.canonicalize().map_err(|source| PostgresError::Io {
+            what: "can't use",
+            path: folder.to_owned(),
+            source,
+        })?;
+        let base = match account {
+            Some(account) if !is_reachable(&folder, account) => {
+                let base = Path::new("/var/lib/twofold").join(short_name(&folder));
+                create(&base)?;
+                base
+            }
+            _ => folder,
+        };
+        make_private(&base, account)?;
+        let socket_dir = if base.as_os_str().len() > MAX_SOCKET_DIR {
+            let dir = std::env::temp_dir().join(format!("twofold-{}", short_name(&base)));
+            create(&dir)?;
+            make_private(&dir, account)?;
+            dir
+        } else {
+            base.clone()
+        };
+        Ok(Self { data: base.join("data"), base, socket_dir, account })
+    }
+
+    pub(super) fn data(&self) -> &Path {
+        &self.data
+    }
+
+    pub(super) fn unfinished_data(&self) -> PathBuf {
+        self.base.join("data.unfinished")
+    }
+
+    pub(super) fn lock_file(&self) -> PathBuf {
+        self.base.join("lock")
+    }
+
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.base.join("postgres.log")
+    }
+
+    pub(super) fn base(&self) -> &Path {
+        &self.base
+    }
+
+    pub(super) fn socket_dir(&self) -> &Path {
+        &self.socket_dir
+    }
+
+    pub(super) fn account(&self) -> Option<Account> {
+        self.account
+    }
+
+    /// A command of this cluster: as its account, in its directory, with a clean environment.
+    pub(super) fn command(&self, program: &Path) -> Command {
+        let mut command = Command::new(program);
+        self.clean(&mut command);
+        if let Some(account) = self.account {
+            command.uid(account.uid).gid(account.gid);
+        }
+        command
+    }
+
+    /// Directory and environment, without which a caller's `PGPORT` or locale would leak in.
+    pub(super) fn clean(&self, command: &mut Command) {
+        command.current_dir(&self.base).env("LC_ALL", "C").stdin(Stdio::null());
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PG") {
+                command.env_remove(name);
+            }
+        }
+    }
+}
+
+fn create(dir: &Path) -> Result<(), PostgresError> {
+    fs::create_dir_all(dir).map_err(|source| PostgresError::Io {
+        what: "can't create",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+fn make_private(dir: &Path, account: Option<Account>) -> Result<(), PostgresError> {
+    let apply = || {
+        if let Some(account) = account {
+            chown(dir, Some(account.uid), Some(account.gid))?;
+        }
+        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+    };
+    apply().map_err(|source| PostgresError::Io {
+        what: "can't set the owner and rights of",
+        path: dir.to_owned(),
+        source,
+    })
+}
+
+/// Whether the account can pass through all directories above `dir` (not so below a 0700 home).
+fn is_reachable(dir: &Path, account: Account) -> bool {
+    dir.ancestors().skip(1).all(|above| {
+        fs::metadata(above).is_ok_and(|meta| {
+            let bit = if meta.uid() == account.uid {
+                0o100
+            } else if meta.gid() == account.gid {
+                0o010
+            } else {
+                0o001
+            };
+            meta.mode() & bit != 0
+        })
+    })
+}
+
+/// The same short name for the same path, for directories outside it.
+fn short_name(path: &Path) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, path.as_os_str().as_bytes());
+    hex(&digest.as_ref()[..8])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_home_is_not_reachable_for_another_account() {
+        let home = tempfile::tempdir().expect("temporary directory");
+        let inner = home.path().join("inner");
+        fs::create_dir(&inner).expect("directory");
+        let stranger = Account { uid: 4_000_001, gid: 4_000_001 };
+        let mode = |mode| {
+            fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).expect("mode");
+        };
+        mode(0o700);
+        assert!(!is_reachable(&inner, stranger));
+        mode(0o711);
+        assert!(is_reachable(&inner, stranger));
+    }
+}

@@ -1,0 +1,9 @@
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if let Some(error) = twofold::embedded::child::run_if_asked() {
+        eprintln!("error: {error}");
+        return ExitCode::FAILURE;
+    }
+    twofold::cli::main()
+}

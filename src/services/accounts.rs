@@ -1,0 +1,220 @@
+//! Accounts of the client API: registration, sign-in, recovery, profile.
+//!
+//! No answer tells whether an address has an account (ASVS 5.0, 6.3.8).
+
+use chrono::{DateTime, Utc};
+use minijinja::context;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::{
+    Code, Core, Result,
+    email_address::EmailAddress,
+    mails::Template,
+    one_time_codes::{self, CODE_LIFE, TOKEN_LIFE},
+    passwords::check_policy,
+    sessions::TokenPair,
+};
+use crate::db::{
+    Origin, Tx,
+    user_one_time_codes::Purpose,
+    users::{self, NewUser, ProfileChanges, User, UserStatus},
+};
+
+/// A user who has proved with an access token who they are.
+#[derive(Debug, Clone)]
+pub struct SignedInUser {
+    pub user: User,
+    pub session_id: Uuid,
+}
+
+pub struct Registration {
+    pub email: EmailAddress,
+    pub password: SecretString,
+    pub name: Option<String>,
+}
+
+/// Registers an address and mails a code to it. The owner of a known address gets a mail
+/// that says so instead; of an unverified one, the last registration counts.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for a weak password.
+pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result<()> {
+    let email = new.email.as_str();
+    let name = new.name.as_deref();
+    check_policy("password", &new.password, &[email, name.unwrap_or_default()])?;
+    let hash = core.passwords.hash(&new.password).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let row = NewUser { id, email, name, password_hash: &hash, now };
+    if let Some(user) = users::insert(&mut tx, row).await? {
+        send_verification_code(core, &mut tx, &user).await?;
+    } else if let Some(user) = users::lock_by_email(&mut tx, email).await? {
+        if user.email_verified_at.is_some() {
+            core.mails
+                .queue(core, &mut tx, email, Template::AlreadyRegistered, context! {})
+                .await?;
+        } else {
+            users::replace_unverified(&mut tx, user.id, name, &hash, now).await?;
+            send_verification_code(core, &mut tx, &user).await?;
+        }
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Mails a new code, if the address is registered and not verified.
+///
+/// # Errors
+/// When the database fails.
+pub async fn resend_code(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    let mut tx = core.db.begin(origin).await?;
+    let user = users::lock_by_email(&mut tx, email.as_str()).await?;
+    if let Some(user) = user.filter(|user| user.email_verified_at.is_none()) {
+        send_verification_code(core, &mut tx, &user).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+async fn send_verification_code(core: &Core, tx: &mut Tx, user: &User) -> Result<()> {
+    let code = one_time_codes::issue_code(core, tx, user.id, Purpose::VerifyEmail).await?;
+    let values = context! { code, minutes => CODE_LIFE.num_minutes() };
+    core.mails.queue(core, tx, &user.email, Template::VerifyEmail, values).await
+}
+
+/// Marks an address as verified.
+///
+/// # Errors
+/// [`Code::InvalidCode`], also for an unknown address.
+pub async fn verify_email(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    code: &str,
+) -> Result<()> {
+    let mut tx = core.db.begin(origin).await?;
+    let user = users::lock_by_email(&mut tx, email.as_str()).await?.ok_or(Code::InvalidCode)?;
+    let right =
+        one_time_codes::consume_code(core, &mut tx, user.id, Purpose::VerifyEmail, code).await?;
+    if right {
+        let now = tx.now;
+        users::set_email_verified(&mut tx, user.id, now).await?;
+    }
+    tx.commit().await?;
+    if right { Ok(()) } else { Err(Code::InvalidCode.into()) }
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// [`Code::InvalidCredentials`]; with the right password also [`Code::AccountSuspended`] and
+/// [`Code::EmailNotVerified`].
+pub async fn login(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: &SecretString,
+) -> Result<TokenPair> {
+    let known = users::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
+    let stored = known.as_ref().map(|user| user.password_hash.as_str());
+    if !core.passwords.verify(password, stored).await? {
+        return Err(Code::InvalidCredentials.into());
+    }
+    let mut tx = core.db.begin(origin).await?;
+    // Hashing takes long enough for the account to change meanwhile.
+    let user = users::lock_by_email(&mut tx, email.as_str())
+        .await?
+        .filter(|user| Some(&user.password_hash) == known.as_ref().map(|k| &k.password_hash))
+        .ok_or(Code::InvalidCredentials)?;
+    if user.status == UserStatus::Suspended {
+        return Err(Code::AccountSuspended.into());
+    }
+    if user.email_verified_at.is_none() {
+        return Err(Code::EmailNotVerified.into());
+    }
+    let now = tx.now;
+    let pair = core.client_sessions.open(&mut tx, core.random, user.id).await?;
+    users::set_last_login(&mut tx, user.id, now).await?;
+    tx.commit().await?;
+    Ok(pair)
+}
+
+/// Tells whose access token it is: one statement.
+///
+/// # Errors
+/// [`Code::Unauthenticated`], [`Code::TokenExpired`], [`Code::SessionEnded`], or
+/// [`Code::AccountSuspended`].
+pub async fn authenticate(core: &Core, token: &str) -> Result<SignedInUser> {
+    let now = core.clock.now();
+    let claims = core.client_sessions.verify_access(token, now)?;
+    let mut conn = core.db.conn().await?;
+    let found = users::find_by_session(&mut conn, claims.sid, now).await?;
+    let (user, session_is_open) = found.ok_or(Code::SessionEnded)?;
+    if user.status == UserStatus::Suspended {
+        return Err(Code::AccountSuspended.into());
+    }
+    if !session_is_open {
+        return Err(Code::SessionEnded.into());
+    }
+    Ok(SignedInUser { user, session_id: claims.sid })
+}
+
+/// Mails a token to choose a new password with, if the address has an account.
+///
+/// # Errors
+/// When the database fails.
+pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    let mut tx = core.db.begin(origin).await?;
+    let user = users::lock_by_email(&mut tx, email.as_str()).await?;
+    if let Some(user) = user.filter(|user| user.status == UserStatus::Active) {
+        let token =
+            one_time_codes::issue_token(core, &mut tx, user.id, Purpose::ResetPassword).await?;
+        let values = context! { token, minutes => TOKEN_LIFE.num_minutes() };
+        core.mails.queue(core, &mut tx, &user.email, Template::ResetPassword, values).await?;
+    }
+    Ok(tx.commit().await?)
+}
+
+/// Sets a new password and ends all sessions. It does not sign in. Who has the token has the
+/// mailbox, so the address counts as verified.
+///
+/// # Errors
+/// [`Code::InvalidResetToken`], or [`Code::ValidationFailed`] for a weak password, which leaves
+/// the token usable.
+pub async fn reset_password(
+    core: &Core,
+    origin: &Origin,
+    token: &str,
+    password: &SecretString,
+) -> Result<()> {
+    check_policy("new_password", password, &[])?;
+    let hash = core.passwords.hash(password).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    let id = one_time_codes::consume_token(core, &mut tx, Purpose::ResetPassword, token)
+        .await?
+        .ok_or(Code::InvalidResetToken)?;
+    let user = users::find(&mut tx, id).await?.ok_or(Code::InvalidResetToken)?;
+    let name = user.name.as_deref().unwrap_or_default();
+    check_policy("new_password", password, &[&user.email, name])?;
+    users::set_password(&mut tx, id, &hash, now).await?;
+    users::set_email_verified(&mut tx, id, now).await?;
+    core.client_sessions.end_all(&mut tx, id, None).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Changes the user's own profile.
+///
+/// # Errors
+/// When the database fails.
+pub async fn update_profile(
+    core: &Core,
+    origin: &Origin,
+    id: Uuid,
+    changes: ProfileChanges,
+) -> Result<User> {
+    let mut tx = core.db.begin(origin).await?;
+    let now: DateTime<Utc> = tx.now;
+    let user = users::update_profile(&mut tx, id, changes, now).await?;
+    tx.commit().await?;
+    Ok(user)
+}

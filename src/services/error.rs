@@ -1,0 +1,209 @@
+//! The one error of the services, and the catalogue of everything that can go wrong.
+
+use std::{error::Error, time::Duration};
+
+use crate::db::DbError;
+
+/// What kind of failure it is; the edge turns each kind into one HTTP status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Malformed,
+    Unauthenticated,
+    Forbidden,
+    NotFound,
+    MethodNotAllowed,
+    Conflict,
+    TooLarge,
+    UnsupportedMediaType,
+    Invalid,
+    Unavailable,
+    Internal,
+}
+
+/// Declares [`Code`] with its number, kind, identifier and message.
+macro_rules! catalogue {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $kind:ident, $identifier:literal, $message:literal;)+) => {
+        /// Everything that can go wrong, as a program sees it.
+        ///
+        /// Numbers below 1000 are HTTP statuses; those of four digits name outcomes of this product.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Code { $($(#[doc = $doc])+ $name),+ }
+
+        impl Code {
+            /// The whole catalogue.
+            pub const ALL: &'static [Self] = &[$(Self::$name),+];
+
+            /// The number in the envelope's `code`.
+            #[must_use]
+            pub fn number(self) -> u16 {
+                match self { $(Self::$name => $number),+ }
+            }
+
+            #[must_use]
+            pub fn kind(self) -> Kind {
+                match self { $(Self::$name => Kind::$kind),+ }
+            }
+
+            /// The stable name in the envelope's `error`.
+            #[must_use]
+            pub fn identifier(self) -> &'static str {
+                match self { $(Self::$name => $identifier),+ }
+            }
+
+            /// Safe to show to a person.
+            #[must_use]
+            pub fn message(self) -> &'static str {
+                match self { $(Self::$name => $message),+ }
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// The body is not JSON, or the request can't be read.
+    Malformed = 400, Malformed, "malformed_request", "The request could not be read.";
+    /// No token, or one that was never valid here.
+    Unauthenticated = 401, Unauthenticated, "unauthenticated", "Sign in to use this operation.";
+    /// The access token is past its time: refresh it.
+    TokenExpired = 401, Unauthenticated, "token_expired", "The token has expired.";
+    /// The session was ended by a logout, a change of password or an administrator.
+    SessionEnded = 401, Unauthenticated, "session_ended", "The session has ended. Sign in again.";
+    /// Signed in, but not allowed.
+    Forbidden = 403, Forbidden, "forbidden", "You are not allowed to do this.";
+    /// Not there, or not yours.
+    NotFound = 404, NotFound, "not_found", "Not found.";
+    /// No operation has this path.
+    RouteNotFound = 404, NotFound, "route_not_found", "There is no such address.";
+    /// The path exists, but not with this method; see the `Allow` header.
+    MethodNotAllowed = 405, MethodNotAllowed, "method_not_allowed", "This method is not allowed here.";
+    /// The body is larger than the limit.
+    TooLarge = 413, TooLarge, "payload_too_large", "The request is too large.";
+    /// The body has a type that is not read here.
+    UnsupportedMediaType = 415, UnsupportedMediaType, "unsupported_media_type", "Send the body as application/json.";
+    /// A fault of the server. The request id finds its cause in the log.
+    Internal = 500, Internal, "internal_error", "Something went wrong on our side.";
+    /// A dependency is down: try again after `Retry-After`.
+    Unavailable = 503, Unavailable, "service_unavailable", "The service is unavailable for the moment. Try again.";
+    /// The server has too much to do: try again after `Retry-After`.
+    Busy = 503, Unavailable, "server_busy", "The server is busy. Try again.";
+    /// The request took too long: try again after `Retry-After`.
+    Timeout = 503, Unavailable, "request_timeout", "The request took too long. Try again.";
+
+    /// Some fields are not valid; `errors` lists every one.
+    ValidationFailed = 1001, Invalid, "validation_failed", "Some fields are not valid.";
+    /// The address or the password is wrong.
+    InvalidCredentials = 1101, Unauthenticated, "invalid_credentials", "The address or the password is wrong.";
+    /// The password is right, but the address has not been verified.
+    EmailNotVerified = 1102, Forbidden, "email_not_verified", "Verify your address first.";
+    /// An administrator has suspended the account.
+    AccountSuspended = 1103, Forbidden, "account_suspended", "This account is suspended.";
+    /// The code is wrong, too old, used or was tried too often.
+    InvalidCode = 1104, Invalid, "invalid_code", "The code is not valid. Ask for a new one.";
+    /// The token of a password reset is wrong, too old or used.
+    InvalidResetToken = 1105, Invalid, "invalid_reset_token", "The token is not valid. Ask for a new one.";
+    /// An old refresh token was used again: the session is ended, for it may be stolen.
+    RefreshTokenReused = 1106, Unauthenticated, "refresh_token_reused", "The session has ended. Sign in again.";
+    /// Only active users can be suspended.
+    UserAlreadySuspended = 1201, Conflict, "user_already_suspended", "This user is already suspended.";
+    /// Only suspended users can be reactivated.
+    UserNotSuspended = 1202, Conflict, "user_not_suspended", "This user is not suspended.";
+    /// Another account has this address.
+    EmailTaken = 1203, Conflict, "email_taken", "Another account has this address.";
+}
+
+/// A field that is not valid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldError {
+    /// As in `address.city` or `items[2].qty`.
+    pub field: String,
+    /// A stable name of the rule, such as `required` or `too_long`.
+    pub rule: &'static str,
+    pub message: String,
+}
+
+impl FieldError {
+    #[must_use]
+    pub fn new(field: impl Into<String>, rule: &'static str, message: impl Into<String>) -> Self {
+        Self { field: field.into(), rule, message: message.into() }
+    }
+}
+
+/// A failure with public text and a private cause, which goes to the log only.
+#[derive(Debug)]
+pub struct ServiceError {
+    pub code: Code,
+    pub fields: Vec<FieldError>,
+    /// When it is worth trying again.
+    pub retry_after: Option<Duration>,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl std::fmt::Display for ServiceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.code.identifier())
+    }
+}
+
+impl Error for ServiceError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}
+
+impl From<Code> for ServiceError {
+    fn from(code: Code) -> Self {
+        let retry_after = (code.kind() == Kind::Unavailable).then_some(Duration::from_secs(1));
+        Self { code, fields: Vec::new(), retry_after, cause: None }
+    }
+}
+
+impl ServiceError {
+    /// Some fields are not valid.
+    #[must_use]
+    pub fn invalid(fields: Vec<FieldError>) -> Self {
+        Self { fields, ..Code::ValidationFailed.into() }
+    }
+
+    /// A fault that nobody outside can do anything about.
+    #[must_use]
+    pub fn internal(cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::from(Code::Internal).caused_by(cause)
+    }
+
+    /// Adds what the log should say.
+    #[must_use]
+    pub fn caused_by(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { cause: Some(cause.into()), ..self }
+    }
+}
+
+impl From<DbError> for ServiceError {
+    fn from(error: DbError) -> Self {
+        let code = match &error {
+            DbError::Unavailable(_) => Code::Unavailable,
+            DbError::Query(_) => Code::Internal,
+        };
+        Self::from(code).caused_by(error)
+    }
+}
+
+impl From<diesel::result::Error> for ServiceError {
+    fn from(error: diesel::result::Error) -> Self {
+        DbError::from(error).into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn identifiers_and_business_numbers_are_unique() {
+        let identifiers: BTreeSet<_> = Code::ALL.iter().map(|code| code.identifier()).collect();
+        assert_eq!(identifiers.len(), Code::ALL.len());
+        let numbers = || Code::ALL.iter().map(|code| code.number()).filter(|n| *n >= 1000);
+        assert_eq!(numbers().collect::<BTreeSet<_>>().len(), numbers().count());
+    }
+}

@@ -1,0 +1,138 @@
+//! Whether the product works, from a probe that all callers share.
+
+use std::{
+    sync::{
+        Mutex as StdMutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use diesel_async::SimpleAsyncConnection;
+use tokio::sync::Mutex;
+
+use super::Core;
+
+/// However many ask, the database is probed once in this time.
+const FRESH: Duration = Duration::from_secs(1);
+/// A probe that takes longer counts as failed, so that health answers within a second.
+const PROBE_LIMIT: Duration = Duration::from_millis(800);
+/// The mail sender reports at least this often while it lives.
+const JOBS_LIMIT: Duration = Duration::from_secs(30);
+
+/// The state of one part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Up,
+    Down,
+    Degraded,
+    /// Up, as the stand-in that the product brings along.
+    Embedded,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Part {
+    pub state: State,
+    pub latency_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct Report {
+    pub api: Part,
+    pub database: Part,
+    pub mail: Part,
+    pub jobs: Part,
+}
+
+impl Report {
+    /// Down when the database is, degraded when anything else is.
+    #[must_use]
+    pub fn overall(&self) -> State {
+        if self.database.state == State::Down {
+            return State::Down;
+        }
+        let rest = [self.mail.state, self.jobs.state];
+        let fine = rest.iter().all(|state| matches!(state, State::Up | State::Embedded));
+        if fine { State::Up } else { State::Degraded }
+    }
+}
+
+/// What the process knows of its own health.
+pub struct Health {
+    embedded_database: bool,
+    shutting_down: AtomicBool,
+    last_probe: Mutex<Option<(Instant, Part)>>,
+    jobs_seen: StdMutex<Option<Instant>>,
+}
+
+impl Health {
+    #[must_use]
+    pub fn new(embedded_database: bool) -> Self {
+        Self {
+            embedded_database,
+            shutting_down: AtomicBool::new(false),
+            last_probe: Mutex::new(None),
+            jobs_seen: StdMutex::new(None),
+        }
+    }
+
+    /// From now on the process takes no new traffic.
+    pub fn shut_down(&self) {
+        self.shutting_down.store(true, Ordering::Relaxed);
+    }
+
+    /// The background work is alive.
+    pub fn jobs_are_alive(&self) {
+        *self.jobs_seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
+
+    /// Whether the process can take traffic.
+    pub async fn is_ready(&self, core: &Core) -> bool {
+        !self.shutting_down.load(Ordering::Relaxed)
+            && self.database(core).await.state != State::Down
+    }
+
+    /// The state of every part.
+    pub async fn report(&self, core: &Core) -> Report {
+        let started = Instant::now();
+        let database = self.database(core).await;
+        let mail = match (core.mails.is_failing(), core.mails.mailer.outbox_folder()) {
+            (true, _) => State::Degraded,
+            (false, Some(_)) => State::Embedded,
+            (false, None) => State::Up,
+        };
+        let seen = *self.jobs_seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = seen.map(|at| at.elapsed());
+        let jobs = if idle.is_some_and(|idle| idle < JOBS_LIMIT) { State::Up } else { State::Down };
+        Report {
+            api: Part { state: State::Up, latency_ms: millis(started.elapsed()) },
+            database,
+            mail: Part { state: mail, latency_ms: core.mails.last_handover_ms() },
+            jobs: Part { state: jobs, latency_ms: idle.map_or(0, millis) },
+        }
+    }
+
+    async fn database(&self, core: &Core) -> Part {
+        let mut last = self.last_probe.lock().await;
+        if let Some((at, part)) = *last
+            && at.elapsed() < FRESH
+        {
+            return part;
+        }
+        let started = Instant::now();
+        let probe = async { core.db.conn().await.ok()?.batch_execute("SELECT 1").await.ok() };
+        let answered = tokio::time::timeout(PROBE_LIMIT, probe).await.ok().flatten().is_some();
+        let state = match (answered, self.embedded_database) {
+            (false, _) => State::Down,
+            (true, true) => State::Embedded,
+            (true, false) => State::Up,
+        };
+        let part = Part { state, latency_ms: millis(started.elapsed()) };
+        *last = Some((Instant::now(), part));
+        part
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,38 @@
+//! Business rules, authorization and transaction boundaries. Nothing here knows of HTTP.
+
+pub mod accounts;
+pub mod email_address;
+pub mod error;
+pub mod health;
+pub mod mails;
+pub mod one_time_codes;
+pub mod passwords;
+pub mod sessions;
+pub mod staff;
+pub mod tokens;
+pub mod users;
+
+use std::sync::Arc;
+
+use crate::{
+    adapters::{clock::Clock, random::Random},
+    db::Db,
+};
+
+pub use error::{Code, FieldError, Kind, ServiceError};
+
+/// The outcome of a service function.
+pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
+
+/// What the services work with; made once, in `bootstrap`.
+pub struct Core {
+    pub db: Db,
+    pub clock: Clock,
+    pub random: Random,
+    pub passwords: passwords::Passwords,
+    pub code_key: one_time_codes::CodeKey,
+    pub client_sessions: sessions::Policy,
+    pub staff_sessions: sessions::Policy,
+    pub mails: mails::Mails,
+    pub health: Arc<health::Health>,
+}

@@ -1,0 +1,189 @@
+//! Sessions of both realms: opened by a sign-in, kept by refreshing, ended by a logout.
+//!
+//! PostgreSQL is the truth. Each refresh replaces the refresh token (RFC 9700, 4.14.2); using
+//! an old one ends the session, but for a short grace in which it gives the same successor
+//! again, so that parallel tabs of a browser don't sign each other out.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use ring::digest;
+use uuid::Uuid;
+
+use super::{
+    Code, Core, Result,
+    tokens::{Claims, Subject, TokenKind, Tokens},
+};
+use crate::{
+    adapters::random::Random,
+    db::{
+        Origin, Tx,
+        sessions::{self, NewSession, Realm, RefreshToken},
+    },
+};
+
+/// How long the token before the current one still answers with the current one.
+const REUSE_GRACE: TimeDelta = TimeDelta::seconds(10);
+
+/// The longest `User-Agent` that is kept, in characters.
+const MAX_USER_AGENT: usize = 512;
+
+/// The rules for the sessions of one realm.
+pub struct Policy {
+    pub realm: Realm,
+    pub tokens: Tokens,
+    /// The life of an access token.
+    pub access: TimeDelta,
+    /// The life of a refresh token: a session that isn't refreshed ends then.
+    pub idle: TimeDelta,
+    /// The greatest age of a session.
+    pub absolute: TimeDelta,
+}
+
+/// What a sign-in or a refresh answers with.
+#[derive(Debug, Clone)]
+pub struct TokenPair {
+    pub access_token: String,
+    pub refresh_token: String,
+    /// The life of the access token in seconds.
+    pub expires_in: i64,
+    /// The life of the refresh token in seconds.
+    pub refresh_expires_in: i64,
+}
+
+impl Policy {
+    /// Opens a session for an account that has proved who it is.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open(&self, tx: &mut Tx, random: Random, account_id: Uuid) -> Result<TokenPair> {
+        let now = tx.now;
+        let subject = Subject { account_id, session_id: random.id(now) };
+        let expires_at = now + self.absolute;
+        let (refresh_token, stored) = self.new_refresh_token(subject, random, now, expires_at)?;
+        let user_agent = tx.origin.user_agent.as_deref();
+        let user_agent: Option<String> =
+            user_agent.map(|ua| ua.chars().take(MAX_USER_AGENT).collect());
+        let new = NewSession {
+            id: subject.session_id,
+            account_id,
+            refresh_token: &stored,
+            expires_at,
+            user_agent: user_agent.as_deref(),
+            ip_address: tx.origin.ip_address.map(|ip| ip.to_string()),
+            now,
+        };
+        sessions::insert(tx, self.realm, new).await?;
+        self.pair(subject, random, refresh_token, stored.expires_at, expires_at, now)
+    }
+
+    /// Exchanges a refresh token for new tokens.
+    ///
+    /// # Errors
+    /// [`Code::SessionEnded`] for a session that is over, [`Code::RefreshTokenReused`] for an
+    /// old token (which ends the session), [`Code::Unauthenticated`] for anything else.
+    pub async fn refresh(&self, core: &Core, origin: &Origin, token: &str) -> Result<TokenPair> {
+        let verified = self.tokens.verify(TokenKind::Refresh, token, core.clock.now());
+        let claims = verified.map_err(|error| match error.code {
+            // Nothing is left to refresh with: `token_expired` would make clients try again.
+            Code::TokenExpired => Code::SessionEnded.into(),
+            _ => error,
+        })?;
+        let mut tx = core.db.begin(origin).await?;
+        let now = tx.now;
+        let session = sessions::lock(&mut tx, self.realm, claims.sid).await?;
+        let session = session
+            .filter(|s| s.account_id == claims.sub && s.revoked_at.is_none() && s.expires_at > now)
+            .ok_or(Code::SessionEnded)?;
+        let subject = Subject { account_id: session.account_id, session_id: session.id };
+        let hash = digest::digest(&digest::SHA256, token.as_bytes());
+
+        if session.refresh_token_hash == hash.as_ref() {
+            let (refresh_token, stored) =
+                self.new_refresh_token(subject, core.random, now, session.expires_at)?;
+            sessions::rotate(&mut tx, self.realm, session.id, &stored).await?;
+            tx.commit().await?;
+            let end = session.expires_at;
+            return self.pair(subject, core.random, refresh_token, stored.expires_at, end, now);
+        }
+        let is_previous = session.previous_refresh_token_hash.as_deref() == Some(hash.as_ref());
+        if is_previous && now - session.refresh_issued_at <= REUSE_GRACE {
+            let (id, issued, expires) =
+                (session.refresh_token_id, session.refresh_issued_at, session.refresh_expires_at);
+            let refresh_token =
+                self.tokens.sign(TokenKind::Refresh, subject, id, issued, expires)?;
+            return self.pair(
+                subject,
+                core.random,
+                refresh_token,
+                expires,
+                session.expires_at,
+                now,
+            );
+        }
+        sessions::revoke(&mut tx, self.realm, session.id, now).await?;
+        tx.commit().await?;
+        tracing::warn!(session_id = %session.id, "a refresh token was used again: the session is ended");
+        Err(Code::RefreshTokenReused.into())
+    }
+
+    /// Ends one session.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end(&self, core: &Core, origin: &Origin, session_id: Uuid) -> Result<()> {
+        let mut tx = core.db.begin(origin).await?;
+        let now = tx.now;
+        sessions::revoke(&mut tx, self.realm, session_id, now).await?;
+        Ok(tx.commit().await?)
+    }
+
+    /// Ends all sessions of an account but `except`.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn end_all(&self, tx: &mut Tx, account_id: Uuid, except: Option<Uuid>) -> Result<()> {
+        let now = tx.now;
+        sessions::revoke_all(tx, self.realm, account_id, except, now).await?;
+        Ok(())
+    }
+
+    /// Checks an access token, but not yet its session.
+    ///
+    /// # Errors
+    /// As [`Tokens::verify`].
+    pub fn verify_access(&self, token: &str, now: DateTime<Utc>) -> Result<Claims> {
+        self.tokens.verify(TokenKind::Access, token, now)
+    }
+
+    fn new_refresh_token(
+        &self,
+        subject: Subject,
+        random: Random,
+        now: DateTime<Utc>,
+        session_end: DateTime<Utc>,
+    ) -> Result<(String, RefreshToken)> {
+        let (id, expires_at) = (random.id(now), session_end.min(now + self.idle));
+        let token = self.tokens.sign(TokenKind::Refresh, subject, id, now, expires_at)?;
+        let hash = digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec();
+        Ok((token, RefreshToken { id, hash, issued_at: now, expires_at }))
+    }
+
+    fn pair(
+        &self,
+        subject: Subject,
+        random: Random,
+        refresh_token: String,
+        refresh_end: DateTime<Utc>,
+        session_end: DateTime<Utc>,
+        now: DateTime<Utc>,
+    ) -> Result<TokenPair> {
+        let end = session_end.min(now + self.access);
+        let access_token =
+            self.tokens.sign(TokenKind::Access, subject, random.id(now), now, end)?;
+        Ok(TokenPair {
+            access_token,
+            refresh_token,
+            expires_in: (end - now).num_seconds(),
+            refresh_expires_in: (refresh_end - now).num_seconds(),
+        })
+    }
+}

@@ -1,0 +1,167 @@
+//! Accounts of the backoffice.
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::{
+    Code, Core, FieldError, Result, ServiceError, email_address::EmailAddress,
+    passwords::check_policy, sessions::TokenPair,
+};
+use crate::db::{
+    Origin,
+    admins::{self, Admin, NewAdmin},
+};
+
+/// The address of the super-admin whom the first start makes.
+pub const FIRST_EMAIL: &str = "admin@example.com";
+
+/// An admin who has proved with an access token who they are.
+#[derive(Debug, Clone)]
+pub struct SignedInAdmin {
+    pub admin: Admin,
+    pub session_id: Uuid,
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// [`Code::InvalidCredentials`].
+pub async fn login(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: &SecretString,
+) -> Result<TokenPair> {
+    let known = admins::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
+    let stored = known.as_ref().map(|admin| admin.password_hash.as_str());
+    let right = core.passwords.verify(password, stored).await?;
+    let admin = known.filter(|_| right).ok_or(Code::InvalidCredentials)?;
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    // Fails to match when the password was changed while this one was hashed.
+    if !admins::set_last_login(&mut tx, admin.id, &admin.password_hash, now).await? {
+        return Err(Code::InvalidCredentials.into());
+    }
+    let pair = core.staff_sessions.open(&mut tx, core.random, admin.id).await?;
+    tx.commit().await?;
+    Ok(pair)
+}
+
+/// Tells whose access token it is: one statement.
+///
+/// # Errors
+/// [`Code::Unauthenticated`], [`Code::TokenExpired`] or [`Code::SessionEnded`].
+pub async fn authenticate(core: &Core, token: &str) -> Result<SignedInAdmin> {
+    let now = core.clock.now();
+    let claims = core.staff_sessions.verify_access(token, now)?;
+    let mut conn = core.db.conn().await?;
+    let admin = admins::find_by_session(&mut conn, claims.sid, now).await?;
+    Ok(SignedInAdmin { admin: admin.ok_or(Code::SessionEnded)?, session_id: claims.sid })
+}
+
+/// Changes the admin's own password and ends their other sessions.
+///
+/// # Errors
+/// [`Code::InvalidCredentials`] when the current password is wrong, [`Code::ValidationFailed`]
+/// for a weak new one.
+pub async fn change_password(
+    core: &Core,
+    origin: &Origin,
+    signed_in: &SignedInAdmin,
+    current: &SecretString,
+    new: &SecretString,
+) -> Result<()> {
+    let admin = &signed_in.admin;
+    if !core.passwords.verify(current, Some(&admin.password_hash)).await? {
+        return Err(Code::InvalidCredentials.into());
+    }
+    check_policy("new_password", new, &[&admin.email, &admin.name])?;
+    let hash = core.passwords.hash(new).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    admins::set_password(&mut tx, admin.id, &hash, now).await?;
+    core.staff_sessions.end_all(&mut tx, admin.id, Some(signed_in.session_id)).await?;
+    Ok(tx.commit().await?)
+}
+
+/// Adds a super-admin, with the given password or a random one, and returns the password.
+///
+/// # Errors
+/// [`Code::EmailTaken`], or [`Code::ValidationFailed`] for a weak password.
+pub async fn create(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    name: &str,
+    password: Option<SecretString>,
+) -> Result<SecretString> {
+    if name.trim().is_empty() {
+        let fault = FieldError::new("name", "required", "must not be empty");
+        return Err(ServiceError::invalid(vec![fault]));
+    }
+    let password = password.unwrap_or_else(|| core.random.password().into());
+    check_policy("password", &password, &[email.as_str(), name])?;
+    let hash = core.passwords.hash(&password).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let row = NewAdmin {
+        id,
+        email: email.as_str(),
+        name,
+        password_hash: &hash,
+        is_super_admin: true,
+        now,
+    };
+    admins::insert(&mut tx, row).await?.ok_or(Code::EmailTaken)?;
+    tx.commit().await?;
+    Ok(password)
+}
+
+/// Makes the first super-admin if there is no staff at all, and returns the password. Of any
+/// number of processes that start at once, one makes it.
+///
+/// # Errors
+/// When the database fails.
+pub async fn create_first(core: &Core, origin: &Origin) -> Result<Option<SecretString>> {
+    let mut tx = core.db.begin(origin).await?;
+    if !admins::lock_and_check_empty(&mut tx).await? {
+        return Ok(None);
+    }
+    let password = SecretString::from(core.random.password());
+    let hash = core.passwords.hash(&password).await?;
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let row = NewAdmin {
+        id,
+        email: FIRST_EMAIL,
+        name: "Super Admin",
+        password_hash: &hash,
+        is_super_admin: true,
+        now,
+    };
+    admins::insert(&mut tx, row).await?;
+    tx.commit().await?;
+    Ok(Some(password))
+}
+
+/// Gives an admin a new password, the given one or a random one, ends their sessions, and
+/// returns the password.
+///
+/// # Errors
+/// [`Code::NotFound`], or [`Code::ValidationFailed`] for a weak password.
+pub async fn reset_password(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: Option<SecretString>,
+) -> Result<SecretString> {
+    let password = password.unwrap_or_else(|| core.random.password().into());
+    check_policy("password", &password, &[email.as_str()])?;
+    let hash = core.passwords.hash(&password).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    let admin = admins::find_by_email(&mut tx, email.as_str()).await?.ok_or(Code::NotFound)?;
+    admins::set_password(&mut tx, admin.id, &hash, now).await?;
+    core.staff_sessions.end_all(&mut tx, admin.id, None).await?;
+    tx.commit().await?;
+    Ok(password)
+}

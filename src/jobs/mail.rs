@@ -1,6 +1,9 @@
 //! Sends mails soon after they were written.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::watch;
 
@@ -13,10 +16,11 @@ const POLL: Duration = Duration::from_secs(1);
 /// database or of the mail server ends it.
 pub async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow_and_update() {
-        core.health.jobs_are_alive();
+        let started = Instant::now();
         if let Err(error) = core.mails.deliver_due(&core).await {
             tracing::warn!("mail can't be sent: {}", Chain(&error));
         }
+        core.health.jobs_are_alive(started.elapsed());
         tokio::select! {
             _ = tokio::time::timeout(POLL, core.mails.written()) => {}
             _ = stop.changed() => {}

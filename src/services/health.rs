@@ -62,7 +62,8 @@ pub struct Health {
     embedded_database: bool,
     shutting_down: AtomicBool,
     last_probe: Mutex<Option<(Instant, Part)>>,
-    jobs_seen: StdMutex<Option<Instant>>,
+    /// When the background work last looked, and how long that took.
+    jobs_seen: StdMutex<Option<(Instant, Duration)>>,
 }
 
 impl Health {
@@ -81,9 +82,10 @@ impl Health {
         self.shutting_down.store(true, Ordering::Relaxed);
     }
 
-    /// The background work is alive.
-    pub fn jobs_are_alive(&self) {
-        *self.jobs_seen.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    /// The background work is alive, and its last look took this long.
+    pub fn jobs_are_alive(&self, took: Duration) {
+        let seen = Some((Instant::now(), took));
+        *self.jobs_seen.lock().unwrap_or_else(PoisonError::into_inner) = seen;
     }
 
     /// Whether the process can take traffic.
@@ -102,13 +104,14 @@ impl Health {
             (false, None) => State::Up,
         };
         let seen = *self.jobs_seen.lock().unwrap_or_else(PoisonError::into_inner);
-        let idle = seen.map(|at| at.elapsed());
-        let jobs = if idle.is_some_and(|idle| idle < JOBS_LIMIT) { State::Up } else { State::Down };
+        let alive = seen.is_some_and(|(at, _)| at.elapsed() < JOBS_LIMIT);
+        let jobs = if alive { State::Up } else { State::Down };
+        let last_look = seen.map_or(0, |(_, took)| millis(took));
         Report {
             api: Part { state: State::Up, latency_ms: millis(started.elapsed()) },
             database,
             mail: Part { state: mail, latency_ms: core.mails.last_handover_ms() },
-            jobs: Part { state: jobs, latency_ms: idle.map_or(0, millis) },
+            jobs: Part { state: jobs, latency_ms: last_look },
         }
     }
 

@@ -107,6 +107,12 @@ impl Postgres {
         format!("host='{socket}' user={NAME} dbname={database} sslmode=disable")
     }
 
+    /// Where the cluster's data are.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        self.place.data()
+    }
+
     /// The process id of the server while it runs under this process.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {

@@ -1,0 +1,148 @@
+//! The envelope on every failure, whoever raises it.
+
+use poem::{Route, endpoint::make_sync, handler};
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::TestApp;
+
+const LOGIN: &str = "/api/v1/auth/login";
+
+#[tokio::test]
+async fn unknown_routes_and_methods() {
+    let app = TestApp::start().await;
+    for path in ["/nope", "/api/v1/nope", "/api/v1/backoffice/nope", "/api/v2/users/me", "/%00"] {
+        app.get(path).send().await.assert_error(404, "route_not_found");
+    }
+    for (method, path, allow) in [
+        (Method::DELETE, "/api/v1/users/me", "GET, HEAD, PATCH"),
+        (Method::GET, LOGIN, "POST"),
+        (Method::PUT, "/api/v1/backoffice/users", "GET, HEAD"),
+        (Method::GET, "/api/v1/backoffice/users/x/suspend", "POST"),
+        (Method::POST, "/health/live", "GET, HEAD"),
+        (Method::POST, "/client/docs", "GET, HEAD"),
+    ] {
+        let answer = app.request(method.clone(), path).send().await;
+        answer.assert_error(405, "method_not_allowed");
+        assert_eq!(answer.header("allow"), allow, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn bodies_that_cannot_be_read() {
+    let app = TestApp::start().await;
+    let post = |body: &str| app.request(Method::POST, LOGIN).body(body.to_owned());
+    for body in ["", "{", "{\"email\":}", "nul", "\u{0}", "{} {}"] {
+        let answer = post(body).header("content-type", "application/json").send().await;
+        assert_eq!(answer.assert_error(400, "malformed_request")["code"], 400, "{body:?}");
+    }
+    let deep = "[".repeat(100_000);
+    let answer = post(&deep).header("content-type", "application/json").send().await;
+    answer.assert_error(400, "malformed_request");
+    for content_type in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "x"] {
+        let answer = post("{}").header("content-type", content_type).send().await;
+        assert_eq!(answer.assert_error(415, "unsupported_media_type")["code"], 415);
+    }
+    post("{}").send().await.assert_error(415, "unsupported_media_type");
+    let with_charset = "application/json; charset=utf-8";
+    let answer = post("{}").header("content-type", with_charset).send().await;
+    assert_eq!(answer.faults().len(), 2);
+}
+
+#[tokio::test]
+async fn large_bodies_declared_and_chunked() {
+    let app = TestApp::start().await;
+    let large = format!("{{\"email\":\"{}\"}}", "a".repeat(1024 * 1024));
+    let post = || app.request(Method::POST, LOGIN).header("content-type", "application/json");
+    let answer = post().body(large.clone()).send().await;
+    assert_eq!(answer.assert_error(413, "payload_too_large")["code"], 413);
+
+    let chunks: Vec<Result<_, std::io::Error>> =
+        large.as_bytes().chunks(64 * 1024).map(|chunk| Ok(chunk.to_vec())).collect();
+    let stream = reqwest::Body::wrap_stream(futures_util::stream::iter(chunks));
+    post().body(stream).send().await.assert_error(413, "payload_too_large");
+
+    // Just within the limit it is read.
+    let fits = format!("{{\"email\":\"{}\"}}", "a".repeat(1024 * 1024 - 12));
+    let faults = post().body(fits).send().await.faults();
+    assert_eq!(faults[0].0, "password");
+}
+
+#[tokio::test]
+async fn every_bad_field_in_one_answer() {
+    let app = TestApp::start().await;
+    let body = json!({"email": "nope", "password": 1, "name": "", "admin": true});
+    let faults = app.post("/api/v1/auth/register", body).send().await.faults();
+    let expected =
+        [("email", "email"), ("password", "type"), ("name", "too_short"), ("admin", "unknown")];
+    assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
+
+    let faults = app.post("/api/v1/auth/register", json!({"email": null})).send().await.faults();
+    let expected = [("email", "required"), ("password", "required")];
+    assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
+
+    let faults = app.post("/api/v1/auth/register", json!([])).send().await.faults();
+    assert_eq!(faults, [(String::new(), "type".to_owned())]);
+
+    let body = json!({"email": "ada@example.com", "password": "correct horse\u{0}battery"});
+    let faults = app.post("/api/v1/auth/register", body).send().await.faults();
+    assert_eq!(faults, [("password".to_owned(), "invalid_character".to_owned())]);
+
+    // A field that may be left out may be null.
+    let body = json!({"email": "nope", "password": "correct horse battery", "name": null});
+    let faults = app.post("/api/v1/auth/register", body).send().await.faults();
+    assert_eq!(faults, [("email".to_owned(), "email".to_owned())]);
+}
+
+#[tokio::test]
+async fn request_ids_are_kept_if_they_are_sane() {
+    let app = TestApp::start().await;
+    let sent = app.get("/nope").header("x-request-id", "trace-1.a_B").send().await;
+    assert_eq!(sent.assert_error(404, "route_not_found")["request_id"], "trace-1.a_B");
+    let long = "x".repeat(65);
+    for bad in ["", "two words", "a\"b", &long] {
+        let answer = app.get("/health/live").header("x-request-id", bad).send().await;
+        let id = answer.header("x-request-id");
+        assert!(id != bad && id.parse::<uuid::Uuid>().is_ok(), "{bad:?} gave {id:?}");
+    }
+}
+
+#[handler]
+async fn never_answers() {
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn panics_timeouts_and_foreign_errors() {
+    let routes = Route::new()
+        .at("/panic", make_sync(|_| -> &str { panic!("a secret text") }))
+        .at("/slow", poem::get(never_answers))
+        .at("/io", make_sync(|_| Err::<(), _>(poem::Error::from_string("a secret text", poem::http::StatusCode::BAD_GATEWAY))));
+    let app = TestApp::builder()
+        .routes(routes)
+        .setting("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", "300")
+        .setting("TWOFOLD_DATABASE__STATEMENT_TIMEOUT_MS", "200")
+        .setting("TWOFOLD_DATABASE__POOL_WAIT_MS", "100")
+        .start()
+        .await;
+    for path in ["/panic", "/io"] {
+        let answer = app.get(path).send().await;
+        assert_eq!(answer.assert_error(500, "internal_error")["code"], 500);
+        assert!(!answer.text.contains("secret"), "{}", answer.text);
+    }
+    let slow = app.get("/slow").send().await;
+    assert_eq!(slow.assert_error(503, "request_timeout")["code"], 503);
+    assert_eq!(slow.header("retry-after"), "1");
+    // The process goes on.
+    app.get("/health/live").send().await.data();
+}
+
+#[tokio::test]
+async fn answers_are_not_kept_by_caches() {
+    let mut app = TestApp::start().await;
+    app.verified_user("ada@example.com").await;
+    let body = json!({"email": "ada@example.com", "password": crate::support::app::PASSWORD});
+    let login = app.post(LOGIN, body).send().await;
+    assert_eq!(login.header("cache-control"), "no-store");
+    assert_eq!(login.header("content-type"), "application/json; charset=utf-8");
+}

@@ -1,0 +1,165 @@
+//! Query functions on a database of their own, where HTTP can't reach their edges.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use twofold::{
+    adapters::{clock::Clock, random::Random},
+    db::{
+        Db, Origin, PoolSettings,
+        mails::{self, NewMail},
+        user_one_time_codes::{self as codes, NewCode, Purpose},
+        users::{self, NewUser},
+    },
+};
+
+use crate::support::TestDb;
+
+fn pool(db: &TestDb) -> Db {
+    let settings = PoolSettings {
+        max_size: 3,
+        min_idle: 1,
+        max_lifetime: Duration::from_secs(60),
+        wait: Duration::from_secs(1),
+        statement_timeout: Some(Duration::from_secs(5)),
+    };
+    Db::new(db.url.clone().into(), settings, Clock::default())
+}
+
+fn origin() -> Origin {
+    Origin::system("test")
+}
+
+fn user<'a>(email: &'a str, tx: &twofold::db::Tx) -> NewUser<'a> {
+    NewUser { id: Random.id(tx.now), email, name: None, password_hash: "x", now: tx.now }
+}
+
+#[tokio::test]
+async fn what_is_not_committed_is_gone_and_the_connection_lives_on() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db);
+    {
+        let mut tx = db.begin(&origin()).await.expect("begun");
+        let new = user("ada@example.com", &tx);
+        users::insert(&mut tx, new).await.expect("inserted").expect("new");
+        tx.after_commit(|| panic!("it was not committed"));
+    }
+    let mut conn = db.conn().await.expect("connection");
+    assert!(users::find_by_email(&mut conn, "ada@example.com").await.expect("asked").is_none());
+    drop(conn);
+    // Many more than the pool has: dropped transactions give their connections back.
+    for _ in 0..20 {
+        drop(db.begin(&origin()).await.expect("begun"));
+    }
+}
+
+#[tokio::test]
+async fn hooks_run_after_the_commit() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db);
+    let (sender, receiver) = std::sync::mpsc::channel();
+    let mut tx = db.begin(&origin()).await.expect("begun");
+    tx.after_commit(move || sender.send("ran").expect("the test listens"));
+    assert!(receiver.try_recv().is_err());
+    tx.commit().await.expect("committed");
+    assert_eq!(receiver.try_recv(), Ok("ran"));
+}
+
+#[tokio::test]
+async fn a_transaction_ends_with_its_future() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db);
+    let cancelled = tokio::time::timeout(Duration::from_millis(100), async {
+        let mut tx = db.begin(&origin()).await.expect("begun");
+        let new = user("ada@example.com", &tx);
+        users::insert(&mut tx, new).await.expect("inserted");
+        std::future::pending::<()>().await;
+    });
+    assert!(cancelled.await.is_err());
+    // The address is free: nobody holds its row.
+    let mut tx = db.begin(&origin()).await.expect("begun");
+    let new = user("ada@example.com", &tx);
+    assert!(users::insert(&mut tx, new).await.expect("inserted").is_some());
+}
+
+#[tokio::test]
+async fn statements_have_a_time_limit_which_is_unavailable_and_not_a_fault() {
+    use diesel_async::SimpleAsyncConnection;
+    use twofold::services::{Code, ServiceError};
+    let test_db = TestDb::create().await;
+    let settings = PoolSettings {
+        max_size: 1,
+        min_idle: 1,
+        max_lifetime: Duration::from_secs(60),
+        wait: Duration::from_secs(1),
+        statement_timeout: Some(Duration::from_millis(100)),
+    };
+    let db = Db::new(test_db.url.clone().into(), settings, Clock::default());
+    let mut conn = db.conn().await.expect("connection");
+    let error = conn.batch_execute("SELECT pg_sleep(60)").await.expect_err("too slow");
+    assert_eq!(ServiceError::from(error).code, Code::Unavailable);
+    let error = conn.batch_execute("SELECT nonsense").await.expect_err("no such column");
+    assert_eq!(ServiceError::from(error).code, Code::Internal);
+    conn.batch_execute("SELECT 1").await.expect("usable again");
+    // The only connection is taken: the wait is bounded, and its cause is told.
+    let error = db.conn().await.err().expect("none is free").to_string();
+    assert!(error.contains("no free connection"), "{error}");
+}
+
+#[tokio::test]
+async fn a_code_counts_its_tries_and_a_newer_one_replaces_it() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db);
+    let mut tx = db.begin(&origin()).await.expect("begun");
+    let new = user("ada@example.com", &tx);
+    let id = users::insert(&mut tx, new).await.expect("inserted").expect("new").id;
+    let (now, purpose) = (tx.now, Purpose::VerifyEmail);
+    let code = |hash: &'static [u8], attempts| NewCode {
+        user_id: id,
+        purpose,
+        hash,
+        attempts,
+        expires_at: now + TimeDelta::minutes(1),
+        now,
+    };
+    codes::replace(&mut tx, code(b"old", 1)).await.expect("stored");
+    codes::replace(&mut tx, code(b"new", 1)).await.expect("stored");
+    assert!(!codes::consume(&mut tx, id, purpose, b"old", now).await.expect("asked"));
+    let other = Purpose::ResetPassword;
+    assert!(!codes::consume(&mut tx, id, other, b"new", now).await.expect("asked"));
+    assert_eq!(codes::consume_token(&mut tx, other, b"new", now).await.expect("asked"), None);
+    let late = now + TimeDelta::minutes(1);
+    assert!(!codes::consume(&mut tx, id, purpose, b"new", late).await.expect("asked"));
+    assert!(codes::consume(&mut tx, id, purpose, b"new", now).await.expect("asked"));
+    assert!(!codes::consume(&mut tx, id, purpose, b"new", now).await.expect("asked"), "used up");
+    codes::replace(&mut tx, code(b"last", 1)).await.expect("stored");
+    codes::count_attempt(&mut tx, id, purpose, now).await.expect("counted");
+    assert!(!codes::consume(&mut tx, id, purpose, b"last", now).await.expect("asked"));
+}
+
+#[tokio::test]
+async fn two_senders_never_take_the_same_mail() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db);
+    let mut tx = db.begin(&origin()).await.expect("begun");
+    let now = tx.now;
+    for _ in 0..3 {
+        let id = Random.id(now);
+        let new = NewMail { id, recipient: "a@example.com", subject: "s", body: "b", now };
+        mails::insert(&mut tx, new).await.expect("inserted");
+    }
+    tx.commit().await.expect("committed");
+    let (mut first, mut second) =
+        (db.begin(&origin()).await.expect("begun"), db.begin(&origin()).await.expect("begun"));
+    let (lease, now) = (TimeDelta::minutes(1), first.now);
+    let one = mails::claim(&mut first, 2, lease, now).await.expect("claimed");
+    let two = mails::claim(&mut second, 2, lease, now).await.expect("claimed");
+    assert_eq!((one.len(), two.len()), (2, 1));
+    first.commit().await.expect("committed");
+    drop(second);
+    let mut third = db.begin(&origin()).await.expect("begun");
+    let early = mails::claim(&mut third, 9, lease, now).await.expect("claimed");
+    assert_eq!(early.len(), 1, "the one given back");
+    let late = mails::claim(&mut third, 9, lease, now + lease).await.expect("claimed");
+    assert_eq!(late.len(), 3, "the leases are over");
+}

@@ -1,0 +1,152 @@
+//! The OpenAPI documents: committed, closed, and separate.
+
+use std::{collections::BTreeSet, fs, path::Path};
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use twofold::api::Documents;
+
+use crate::support::TestApp;
+
+const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
+
+fn documents() -> [(&'static str, Value); 2] {
+    let documents = Documents::make();
+    let read = |text: &str| serde_json::from_str(text).expect("JSON");
+    [("client", read(&documents.client.text)), ("backoffice", read(&documents.backoffice.text))]
+}
+
+/// Path, method and operation.
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for (method, operation) in item.as_object().expect("a path") {
+            if METHODS.contains(&method.as_str()) {
+                found.push((path.clone(), method.clone(), operation.clone()));
+            }
+        }
+    }
+    assert!(found.len() >= 5);
+    found
+}
+
+fn path_in_repository(name: &str) -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/openapi").join(format!("{name}.json"))
+}
+
+#[test]
+fn the_committed_documents_are_true() {
+    let documents = Documents::make();
+    for (name, document) in [("client", documents.client), ("backoffice", documents.backoffice)] {
+        let committed = fs::read_to_string(path_in_repository(name)).unwrap_or_default();
+        assert!(
+            committed == document.text,
+            "docs/openapi/{name}.json differs; look at what changes for callers, then run\n\
+             cargo run -- openapi export {name} -o docs/openapi/{name}.json"
+        );
+    }
+}
+
+#[test]
+fn neither_document_names_anything_of_the_other() {
+    let [(_, client), (_, backoffice)] = documents();
+    let ids = |document: &Value| -> BTreeSet<String> {
+        let operations = operations(document).into_iter();
+        operations.map(|(_, _, o)| o["operationId"].as_str().expect("an id").to_owned()).collect()
+    };
+    assert_eq!(ids(&client).intersection(&ids(&backoffice)).count(), 0);
+    let schemas = |document: &Value| -> BTreeSet<String> {
+        document["components"]["schemas"].as_object().expect("schemas").keys().cloned().collect()
+    };
+    let (client_schemas, backoffice_schemas) = (schemas(&client), schemas(&backoffice));
+    let shared: Vec<_> = client_schemas.intersection(&backoffice_schemas).collect();
+    assert_eq!(shared, ["Done", "ErrorResponse", "InvalidField"], "the envelope only");
+    for (path, ..) in operations(&client) {
+        assert!(path.starts_with("/api/v1/") && !path.starts_with("/api/v1/backoffice"), "{path}");
+    }
+    for (path, ..) in operations(&backoffice) {
+        assert!(path.starts_with("/api/v1/backoffice/"), "{path}");
+    }
+}
+
+#[test]
+fn every_operation_says_what_callers_need() {
+    for (name, document) in documents() {
+        for (path, method, operation) in operations(&document) {
+            let at = format!("{name} {method} {path}");
+            assert!(operation["summary"].is_string(), "{at}: summary");
+            assert!(operation["tags"][0].is_string(), "{at}: tag");
+            let id = operation["operationId"].as_str().expect("an id");
+            assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{at}: {id}");
+            let responses = operation["responses"].as_object().expect("responses");
+            // Health speaks for itself; everything else can fail.
+            if id != "get_health" {
+                for status in ["500", "503", "default"] {
+                    assert!(responses.contains_key(status), "{at}: {status}");
+                }
+                let has_body = operation.get("requestBody").is_some();
+                assert_eq!(responses.contains_key("415"), has_body, "{at}: 415");
+                assert_eq!(responses.contains_key("404"), path.contains('{'), "{at}: 404");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_is_described_and_request_bodies_are_closed() {
+    for (name, document) in documents() {
+        for (schema_name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+            for (field, property) in schema["properties"].as_object().into_iter().flatten() {
+                let described = property["description"].is_string() || property.get("$ref").is_some();
+                let generic = matches!(field.as_str(), "items" | "data");
+                assert!(described || generic, "{name}: {schema_name}.{field} has no description");
+            }
+            if schema_name.ends_with("Request") {
+                assert_eq!(schema["additionalProperties"], false, "{name}: {schema_name}");
+                assert!(schema["example"].is_object(), "{name}: {schema_name} has no example");
+            }
+        }
+    }
+}
+
+#[test]
+fn the_catalogue_of_errors_is_listed() {
+    for (name, document) in documents() {
+        let text = document["info"]["description"].as_str().expect("a description");
+        for code in twofold::services::Code::ALL {
+            assert!(text.contains(&format!("`{}`", code.identifier())), "{name}: {code:?}");
+        }
+    }
+}
+
+/// What the document says is what the server does: each operation that takes a body refuses
+/// unknown fields, and each one with a guard refuses a caller without a token.
+#[tokio::test]
+async fn closed_bodies_and_guards_hold_on_every_operation() {
+    let mut app = TestApp::start().await;
+    let admin = app.admin_token().await;
+    let user = app.user_token("ada@example.com").await;
+    for (name, document) in documents() {
+        let token = if name == "client" { &user } else { &admin };
+        for (path, method, operation) in operations(&document) {
+            let at = format!("{method} {path}");
+            let path = path.replace("{id}", "01975b2e-7c40-7000-8000-000000000001");
+            let method: Method = method.to_uppercase().parse().expect("a method");
+            let body = json!({"surely_unknown": 1});
+            let guarded = operation["security"].as_array().is_some_and(|s| !s.is_empty());
+            if guarded {
+                let answer = app.request(method.clone(), &path).json(body.clone()).send().await;
+                answer.assert_error(401, "unauthenticated");
+                let foreign = if name == "client" { &admin } else { &user };
+                let answer = app.request(method.clone(), &path).bearer(foreign).json(body.clone());
+                answer.send().await.assert_error(401, "unauthenticated");
+            }
+            if operation.get("requestBody").is_some() {
+                let request = app.request(method, &path).json(body);
+                let answer = if guarded { request.bearer(token) } else { request }.send().await;
+                let unknown = ("surely_unknown".to_owned(), "unknown".to_owned());
+                assert!(answer.faults().contains(&unknown), "{at}: {}", answer.text);
+            }
+        }
+    }
+}

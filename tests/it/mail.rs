@@ -1,0 +1,120 @@
+//! Mail: a row in the transaction, sent afterwards, at least once, by SMTP or to the outbox.
+
+use chrono::TimeDelta;
+use serde_json::json;
+use tokio_postgres::Client;
+
+use crate::support::{
+    TestApp, TestDb,
+    app::PASSWORD,
+    cluster::connect,
+    smtp::{Received, SmtpServer},
+};
+
+async fn register(app: &TestApp, email: &str) {
+    let body = json!({"email": email, "password": PASSWORD});
+    app.post("/api/v1/auth/register", body).send().await.assert_done();
+}
+
+async fn wait<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+    for _ in 0..1000 {
+        if let Some(value) = condition().await {
+            return value;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it did not come true");
+}
+
+async fn received(server: &SmtpServer, count: usize) -> Vec<Received> {
+    wait(async || Some(server.received()).filter(|mails| mails.len() >= count)).await
+}
+
+/// State, attempts, and whether there is a body, by recipient.
+async fn row(db: &Client, recipient: &str) -> (String, i32, bool) {
+    let sql = "SELECT state, attempts, body IS NOT NULL FROM mails WHERE recipient = $1";
+    let row = db.query_one(sql, &[&recipient]).await.expect("one mail");
+    (row.get(0), row.get(1), row.get(2))
+}
+
+#[tokio::test]
+async fn a_mail_goes_out_by_smtp_and_loses_its_body() {
+    let (server, db) = (SmtpServer::start(&[]), TestDb::create().await);
+    let app = TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
+    register(&app, "ada@example.com").await;
+    let mail = received(&server, 1).await.remove(0);
+    assert_eq!((mail.from.as_str(), mail.to.as_slice()), ("no-reply@example.com", ["ada@example.com".to_owned()].as_slice()));
+    assert!(mail.data.contains("Subject: Your verification code"), "{}", mail.data);
+    assert!(mail.data.contains("your code is: "), "{}", mail.data);
+    let client = connect(&db.url).await;
+    let id = client.query_one("SELECT id::text FROM mails", &[]).await.expect("one");
+    let id: &str = id.get(0);
+    assert!(mail.data.contains(&format!("Message-ID: <{id}@example.com>")), "{}", mail.data);
+    let sent = ("sent".to_owned(), 1, false);
+    wait(async || (row(&client, "ada@example.com").await == sent).then_some(())).await;
+    // Without an outbox there is no outbox page.
+    app.get("/outbox").send().await.assert_error(404, "route_not_found");
+}
+
+#[tokio::test]
+async fn a_mail_waits_for_its_server_and_arrives_later() {
+    let db = TestDb::create().await;
+    let address = {
+        // A port on which nobody listens any more.
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        listener.local_addr().expect("address")
+    };
+    let url = format!("smtp://{address}");
+    let app = TestApp::builder().database_url(&db.url).setting("SMTP_URL", &url).start().await;
+    let client = connect(&db.url).await;
+    register(&app, "ada@example.com").await;
+    wait(async || (row(&client, "ada@example.com").await.1 == 1).then_some(())).await;
+    let degraded = wait(async || {
+        let health = app.get("/api/v1/config/health").send().await.data();
+        (health["services"]["mail"]["status"] == "degraded").then_some(health)
+    });
+    assert_eq!(degraded.await["status"], "degraded");
+    // The row is released with its next time, and keeps its body.
+    let error = wait(async || {
+        let sql = "SELECT last_error FROM mails WHERE last_error IS NOT NULL";
+        client.query_opt(sql, &[]).await.expect("asked")
+    });
+    assert!(error.await.get::<_, &str>(0).contains("refused"));
+    assert_eq!(row(&client, "ada@example.com").await, ("pending".to_owned(), 1, true));
+
+    let server = SmtpServer::start_at(address, &[]);
+    app.clock.advance(TimeDelta::seconds(10));
+    assert_eq!(received(&server, 1).await[0].to, ["ada@example.com"]);
+    let sent = ("sent".to_owned(), 2, false);
+    wait(async || (row(&client, "ada@example.com").await == sent).then_some(())).await;
+}
+
+#[tokio::test]
+async fn one_bad_address_blocks_nobody() {
+    let (server, db) = (SmtpServer::start(&["bad@example.com"]), TestDb::create().await);
+    let app = TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
+    let client = connect(&db.url).await;
+    register(&app, "bad@example.com").await;
+    register(&app, "ada@example.com").await;
+    assert_eq!(received(&server, 1).await[0].to, ["ada@example.com"]);
+    let failed = ("failed".to_owned(), 1, false);
+    wait(async || (row(&client, "bad@example.com").await == failed).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_a_dead_sender_took_is_sent_by_the_next() {
+    let db = TestDb::create().await;
+    let client = connect(&db.url).await;
+    let server = SmtpServer::start(&[]);
+    let app = TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
+    let now = app.clock.now();
+    // As a sender leaves it that was killed between taking and sending.
+    let sql = "INSERT INTO mails (id, recipient, subject, body, state, attempts, next_attempt_at, created_at, updated_at) \
+               VALUES (gen_random_uuid(), 'ada@example.com', 's', 'b', 'pending', 1, $1::text::timestamptz, $2::text::timestamptz, $2::text::timestamptz)";
+    let lease_end = (now + TimeDelta::minutes(5)).to_rfc3339();
+    client.execute(sql, &[&lease_end, &now.to_rfc3339()]).await.expect("inserted");
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert!(server.received().is_empty(), "the lease holds");
+    app.clock.advance(TimeDelta::minutes(5));
+    received(&server, 1).await;
+}

@@ -1,0 +1,20 @@
+//! The one integration-test binary: a module for each subject. Each test starts the real
+//! application on a database of its own, or the real program, and speaks HTTP to it.
+//!
+//! `cargo test` runs everything; `cargo test --test it client_` one subject.
+
+mod architecture;
+mod backoffice_auth;
+mod backoffice_users;
+mod client_account;
+mod client_auth;
+mod contract;
+mod database_outage;
+mod db;
+mod documents;
+mod health;
+mod mail;
+mod migrations;
+mod pages;
+mod program;
+mod support;

@@ -1,0 +1,297 @@
+//! The program itself: first run, second run, signals, and every command.
+
+use std::{
+    os::unix::fs::{PermissionsExt, chown},
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Signal, geteuid, kill_process};
+use serde_json::{Value, json};
+
+use crate::support::{
+    TestDb,
+    http::{Answer, Request},
+    program::{NOBODY, Program, postgres_pid, run, stderr, stdout, wait_until_gone},
+};
+
+/// A directory that the account of the embedded PostgreSQL can reach.
+fn dir() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(std::fs::Permissions::from_mode(0o755)).tempdir().expect("directory")
+}
+
+fn data_of(dir: &Path) -> PathBuf {
+    dir.join(".data/postgres/data")
+}
+
+async fn login(program: &Program, password: &str) -> Answer {
+    let body = json!({"email": "admin@example.com", "password": password});
+    let url = format!("{}/api/v1/backoffice/auth/login", program.base);
+    Request::new(&reqwest::Client::new(), reqwest::Method::POST, url).json(body).send().await
+}
+
+async fn get(program: &Program, path: &str) -> reqwest::Result<Answer> {
+    let url = format!("{}{path}", program.base);
+    Request::new(&reqwest::Client::new(), reqwest::Method::GET, url).try_send().await
+}
+
+/// First start, second start, `kill -9`, third start: as one account.
+async fn life(uid: Option<u32>) {
+    let dir = dir();
+    if let Some(uid) = uid {
+        chown(dir.path(), Some(uid), Some(uid)).expect("owner");
+    }
+    let mut program = Program::start_as(dir.path(), &[], uid);
+    let banner = program.stdout();
+    for part in ["embedded PostgreSQL", "/api/v1/backoffice", "/client/docs", "/backoffice/redoc", "/outbox", "/config/health"] {
+        assert!(banner.contains(part), "{part} is missing in: {banner}");
+    }
+    let password = program.first_password().expect("shown once");
+    assert!(!program.stderr().contains(&password), "the password is in the log");
+    login(&program, &password).await.data();
+
+    // Ctrl-C stops all of it.
+    let postgres = postgres_pid(&data_of(dir.path()));
+    program.signal(Signal::INT);
+    assert_eq!(program.wait().code(), Some(0), "{}", program.stderr());
+    wait_until_gone(postgres);
+
+    // The second start has the same data and shows no password.
+    let mut program = Program::start_as(dir.path(), &[], uid);
+    assert_eq!(program.first_password(), None);
+    let token = login(&program, &password).await.data()["access_token"].clone();
+
+    // `kill -9` loses nothing, and leaves nothing behind.
+    let postgres = postgres_pid(&data_of(dir.path()));
+    program.signal(Signal::KILL);
+    program.wait();
+    wait_until_gone(postgres);
+    let mut program = Program::start_as(dir.path(), &[], uid);
+    let url = format!("{}/api/v1/backoffice/auth/me", program.base);
+    let me = Request::new(&reqwest::Client::new(), reqwest::Method::GET, url);
+    let me = me.bearer(token.as_str().expect("a token")).send().await.data();
+    assert_eq!(me["email"], "admin@example.com", "the session of before");
+    program.signal(Signal::TERM);
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_lives_through_restarts_and_kills() {
+    life(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_runs_as_an_ordinary_user() {
+    // Otherwise the test before has shown it.
+    if geteuid().is_root() {
+        life(Some(NOBODY)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_postgresql_is_503_until_it_is_back() {
+    let dir = dir();
+    let program = Program::start(dir.path(), &[]);
+    let password = program.first_password().expect("shown once");
+    login(&program, &password).await.data();
+    let before = postgres_pid(&data_of(dir.path()));
+    kill_process(before, Signal::KILL).expect("it runs");
+    let killed = Instant::now();
+    loop {
+        let asked = Instant::now();
+        let answer = login(&program, &password).await;
+        assert!(asked.elapsed() < Duration::from_secs(2), "{:?}", asked.elapsed());
+        if answer.status == 200 {
+            break;
+        }
+        answer.assert_error(503, "service_unavailable");
+        assert!(!answer.header("retry-after").is_empty());
+        assert!(killed.elapsed() < Duration::from_secs(20), "no recovery: {}", program.stderr());
+    }
+    assert_ne!(postgres_pid(&data_of(dir.path())), before, "it was started again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_instance_is_refused() {
+    let dir = dir();
+    let _program = Program::start(dir.path(), &[]);
+    let second = run(dir.path(), &["serve"], &[("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0")]);
+    assert!(!second.status.success());
+    assert!(stderr(&second).contains("another instance"), "{}", stderr(&second));
+    // Commands use the database that runs.
+    let status = run(dir.path(), &["migrate", "status"], &[]);
+    assert!(stdout(&status).contains("applied"), "{}", stderr(&status));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_address_in_use_is_told_before_anything_starts() {
+    let dir = dir();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let address = taken.local_addr().expect("address").to_string();
+    let output = run(dir.path(), &[], &[("TWOFOLD_SERVER__LISTEN", &address)]);
+    assert!(!output.status.success());
+    let text = stderr(&output);
+    assert!(text.contains(&address) && text.contains("TWOFOLD_SERVER__LISTEN"), "{text}");
+    assert!(!dir.path().join(".data").exists());
+}
+
+#[test]
+fn without_binaries_the_error_tells_how_to_get_them() {
+    let dir = dir();
+    let output = run(dir.path(), &["migrate", "status"], &[("PG_BIN", "/nowhere")]);
+    assert!(!output.status.success());
+    let text = stderr(&output);
+    assert!(text.contains("no PostgreSQL server") && text.contains("DATABASE_URL"), "{text}");
+    assert!(text.contains("install"), "{text}");
+}
+
+#[test]
+fn a_cluster_of_another_version_is_left_untouched() {
+    let dir = dir();
+    let data = data_of(dir.path());
+    std::fs::create_dir_all(&data).expect("directory");
+    std::fs::write(data.join("PG_VERSION"), "9\n").expect("file");
+    let output = run(dir.path(), &["migrate", "status"], &[]);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("made by PostgreSQL 9"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_dir(&data).expect("readable").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_below_a_private_home_works_for_root_too() {
+    if !geteuid().is_root() {
+        return;
+    }
+    use twofold::embedded::postgres::{Options, Postgres};
+    let home = tempfile::tempdir().expect("mode 0700");
+    let options =
+        Options { own_binary: env!("CARGO_BIN_EXE_twofold").into(), settings: Vec::new() };
+    let folder = home.path().join(".data/postgres");
+    let mut postgres = Postgres::start(&folder, &options).await.expect("it starts");
+    let data = postgres.data().to_owned();
+    assert!(data.starts_with("/var/lib/twofold"), "{data:?}");
+    postgres.stop();
+    let mut again = Postgres::start(&folder, &options).await.expect("it starts again");
+    assert_eq!(again.data(), data);
+    again.stop();
+    std::fs::remove_dir_all(data.parent().expect("its own")).expect("removed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_path_with_spaces_works() {
+    let dir = dir();
+    let deep = dir.path().join("with a 'quote' and spaces").join("x".repeat(120));
+    std::fs::create_dir_all(&deep).expect("directory");
+    let mut program = Program::start(&deep, &[]);
+    let password = program.first_password().expect("shown once");
+    login(&program, &password).await.data();
+    program.signal(Signal::INT);
+    assert_eq!(program.wait().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_commands_for_the_schema_and_the_staff() {
+    let (dir, db) = (dir(), TestDb::create().await);
+    let variables = [("DATABASE_URL", db.url.as_str())];
+    let twofold = |args: &[&str]| run(dir.path(), args, &variables);
+
+    let down = stdout(&twofold(&["migrate", "down"]));
+    assert!(down.starts_with("reverted 2026"), "{down}");
+    let status = stdout(&twofold(&["migrate", "status"]));
+    assert!(status.contains("pending") && status.contains("applied"), "{status}");
+    let up = stdout(&twofold(&["migrate", "up"]));
+    assert!(up.contains("applied 2026") && up.contains("up to date"), "{up}");
+    assert!(!stdout(&twofold(&["migrate", "status"])).contains("pending"));
+
+    let create = ["admin", "create", "--email", "admin@example.com", "--name", "Grace"];
+    let output = twofold(&create);
+    let password = |text: &str| text.trim().rsplit(' ').next().expect("a word").to_owned();
+    let first = password(&stdout(&output));
+    assert!(output.status.success() && first.len() == 20, "{}", stderr(&output));
+    let again = twofold(&create);
+    assert!(!again.status.success() && stderr(&again).contains("Another account"), "{}", stderr(&again));
+    let bad = twofold(&["admin", "create", "--email", "nope", "--name", "x"]);
+    assert!(!bad.status.success() && stderr(&bad).contains("must be an e-mail address"));
+
+    let program = Program::start(dir.path(), &variables);
+    assert!(!program.stdout().contains("embedded"), "{}", program.stdout());
+    assert_eq!(program.first_password(), None, "there is staff");
+    assert!(!dir.path().join(".data/postgres").exists());
+    let tokens = login(&program, &first).await.data();
+    let reset = twofold(&["admin", "reset-password", "--email", "admin@example.com"]);
+    let second = password(&stdout(&reset));
+    login(&program, &first).await.assert_error(401, "invalid_credentials");
+    login(&program, &second).await.data();
+    let url = format!("{}/api/v1/backoffice/auth/me", program.base);
+    let me = Request::new(&reqwest::Client::new(), reqwest::Method::GET, url);
+    let me = me.bearer(tokens["access_token"].as_str().expect("a token")).send().await;
+    me.assert_error(401, "session_ended");
+    let nobody = twofold(&["admin", "reset-password", "--email", "nobody@example.com"]);
+    assert!(!nobody.status.success() && stderr(&nobody).contains("no admin"));
+}
+
+#[test]
+fn documents_are_exported_without_a_database() {
+    let dir = dir();
+    // An address where nothing answers, and settings that are not even read.
+    let variables = [("DATABASE_URL", "postgresql://u@127.0.0.1:1/d"), ("TWOFOLD_ENV", "nonsense")];
+    for surface in ["client", "backoffice"] {
+        let output = run(dir.path(), &["openapi", "export", surface], &variables);
+        let document: Value = serde_json::from_str(&stdout(&output)).expect("JSON");
+        assert_eq!(document["openapi"], "3.0.0");
+        let file = dir.path().join("document.json");
+        let to_file = ["openapi", "export", surface, "-o", file.to_str().expect("UTF-8")];
+        assert!(run(dir.path(), &to_file, &variables).status.success());
+        assert_eq!(std::fs::read_to_string(&file).expect("written"), stdout(&output));
+    }
+    assert!(!dir.path().join(".data").exists());
+    let unknown = run(dir.path(), &["openapi", "export", "other"], &[]);
+    assert_eq!(unknown.status.code(), Some(2));
+}
+
+#[test]
+fn faults_in_the_settings_are_all_told() {
+    let dir = dir();
+    let variables = [("TWOFOLD_SERVER__LISTEN", "here"), ("TWOFOLD_ENV", "development")];
+    let output = run(dir.path(), &["serve"], &variables);
+    assert!(!output.status.success());
+    assert!(stderr(&output).contains("server.listen"), "{}", stderr(&output));
+    let output = run(dir.path(), &["serve"], &[("TWOFOLD_ENV", "production")]);
+    assert!(!output.status.success());
+    for key in ["auth.client.secret", "auth.backoffice.secret", "database.url"] {
+        assert!(stderr(&output).contains(key), "{key}: {}", stderr(&output));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_has_a_line_for_each_request_and_no_secret() {
+    let (dir, db) = (dir(), TestDb::create().await);
+    let variables = [("DATABASE_URL", db.url.as_str()), ("TWOFOLD_LOG__FILTER", "debug")];
+    let mut program = Program::start(dir.path(), &variables);
+    let client = reqwest::Client::new();
+    let post = |path: &str, body: Value| {
+        let url = format!("{}{path}", program.base);
+        Request::new(&client, reqwest::Method::POST, url).json(body)
+    };
+    let canary = "canary-7f3a9c-correct-horse";
+    let body = json!({"email": "canary-mail@example.com", "password": canary, "name": "canary-name"});
+    post("/api/v1/auth/register?token=canary-query", body).header("x-request-id", "first-1").send().await;
+    let body = json!({"email": "canary-mail@example.com", "password": canary});
+    post("/api/v1/auth/login", body.clone()).header("x-request-id", "second-2").bearer("canary-bearer").send().await;
+    let body = json!({"refresh_token": "canary-refresh"});
+    post("/api/v1/auth/refresh", body).header("authorization", "Basic canary-basic").send().await;
+    let body = json!({"token": "canary-token", "new_password": canary});
+    post("/api/v1/auth/reset-password", body).header("cookie", "s=canary-cookie").send().await;
+    get(&program, "/api/v1/backoffice/users?search=canary-search").await.expect("an answer");
+    let first_password = program.first_password().expect("shown once");
+    program.signal(Signal::INT);
+    program.wait();
+    let log = program.stderr();
+    assert!(!log.contains("canary"), "{log}");
+    assert!(!log.contains(&first_password), "{log}");
+    for (id, line) in [("first-1", "POST /api/v1/auth/register 200"), ("second-2", "POST /api/v1/auth/login 403")] {
+        let matching = log.lines().filter(|l| l.contains(id) && l.contains(line)).count();
+        assert_eq!(matching, 1, "{id}: {log}");
+    }
+}

@@ -1,0 +1,236 @@
+//! The real application in this process, on a port and a database of its own.
+
+use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+
+use poem::Route;
+use reqwest::Method;
+use serde_json::{Value, json};
+use tokio::{sync::watch, task::JoinHandle};
+use twofold::{
+    adapters::{
+        clock::Clock,
+        mailer::{OutboxMail, read_outbox},
+    },
+    bootstrap::{self, Database},
+    config::Settings,
+    db::Origin,
+    jobs, server,
+    services::{Core, staff},
+};
+
+use super::{TestDb, http::Request};
+
+pub const PASSWORD: &str = "correct horse battery";
+pub const ADMIN: &str = "grace@example.com";
+
+pub struct TestApp {
+    pub base: String,
+    pub clock: Clock,
+    pub core: Arc<Core>,
+    client: reqwest::Client,
+    read: BTreeSet<uuid::Uuid>,
+    stop: watch::Sender<bool>,
+    mail: JoinHandle<()>,
+    data_dir: tempfile::TempDir,
+    _db: Option<TestDb>,
+}
+
+/// What a test may choose.
+#[derive(Default)]
+pub struct Builder {
+    variables: Vec<(String, String)>,
+    routes: Option<Route>,
+    database_url: Option<String>,
+}
+
+impl Builder {
+    /// A setting, by the name of its environment variable.
+    pub fn setting(mut self, name: &str, value: &str) -> Self {
+        self.variables.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// A product's own routes.
+    pub fn routes(self, routes: Route) -> Self {
+        Self { routes: Some(routes), ..self }
+    }
+
+    /// A database that isn't this test's.
+    pub fn database_url(self, url: &str) -> Self {
+        Self { database_url: Some(url.to_owned()), ..self }
+    }
+
+    pub async fn start(self) -> TestApp {
+        let data_dir = tempfile::tempdir().expect("temporary directory");
+        let db = match self.database_url {
+            Some(_) => None,
+            None => Some(TestDb::create().await),
+        };
+        let url = self.database_url.or(db.as_ref().map(|db| db.url.clone())).expect("one of them");
+        let mut variables: Vec<(String, String)> = [
+            ("TWOFOLD_ENV", "test"),
+            ("DATABASE_URL", &url),
+            ("TWOFOLD_DATA_DIR", data_dir.path().to_str().expect("UTF-8")),
+            ("TWOFOLD_DATABASE__POOL_MIN_IDLE", "1"),
+            ("TWOFOLD_PASSWORDS__MEMORY_KIB", "8"),
+            ("TWOFOLD_PASSWORDS__ITERATIONS", "1"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+        variables.extend(self.variables);
+        let settings = Settings::from_variables(variables).expect("settings");
+
+        let clock = Clock::default();
+        let database = Database::open(&settings, false).await.expect("database");
+        let core = bootstrap::core(&settings, &database, clock.clone()).expect("core");
+        let core = Arc::new(core);
+        let (stop, stopped) = watch::channel(false);
+        let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped.clone()));
+        let listener = server::bind("127.0.0.1:0".parse().expect("address")).await.expect("bound");
+        let base = format!("http://{}", listener.local_addr().expect("address"));
+        let routes = self.routes.unwrap_or_default();
+        let application = bootstrap::application(&settings, core.clone(), routes);
+        let mut until = stopped;
+        let stopping = async move {
+            let _ = until.changed().await;
+        };
+        tokio::spawn(server::serve(listener, application, stopping, Duration::ZERO));
+        let client = reqwest::Client::new();
+        let read = BTreeSet::new();
+        TestApp { base, clock, core, client, read, stop, mail, data_dir, _db: db }
+    }
+}
+
+impl TestApp {
+    pub fn builder() -> Builder {
+        Builder::default()
+    }
+
+    pub async fn start() -> Self {
+        Self::builder().start().await
+    }
+
+    pub fn request(&self, method: Method, path: &str) -> Request {
+        Request::new(&self.client, method, format!("{}{path}", self.base))
+    }
+
+    pub fn get(&self, path: &str) -> Request {
+        self.request(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str, body: Value) -> Request {
+        self.request(Method::POST, path).json(body)
+    }
+
+    /// The mails in the outbox, newest first.
+    pub fn outbox(&self) -> Vec<OutboxMail> {
+        read_outbox(&self.outbox_folder()).expect("outbox")
+    }
+
+    fn outbox_folder(&self) -> std::path::PathBuf {
+        Path::new(self.data_dir.path()).join("outbox")
+    }
+
+    /// Waits for the next mail to this address that has not been read.
+    #[track_caller]
+    pub fn mail_to(&mut self, address: &str) -> impl Future<Output = OutboxMail> {
+        let caller = std::panic::Location::caller();
+        async move {
+            for _ in 0..500 {
+                let mut mails = self.outbox();
+                mails.reverse();
+                let unread = |mail: &OutboxMail| {
+                    mail.recipient == address && !self.read.contains(&mail.id)
+                };
+                if let Some(mail) = mails.into_iter().find(unread) {
+                    self.read.insert(mail.id);
+                    return mail;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            panic!("no mail to {address}, awaited at {caller}");
+        }
+    }
+
+    /// The six digits of the next mail to this address.
+    pub async fn code_for(&mut self, address: &str) -> String {
+        let mail = self.mail_to(address).await;
+        assert_eq!(mail.subject, "Your verification code");
+        find(&mail.text, |word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()))
+    }
+
+    /// The reset token of the next mail to this address.
+    pub async fn reset_token_for(&mut self, address: &str) -> String {
+        let mail = self.mail_to(address).await;
+        assert_eq!(mail.subject, "Choose a new password");
+        find(&mail.text, |word| word.len() == 64)
+    }
+
+    /// A user with a verified address.
+    pub async fn verified_user(&mut self, email: &str) {
+        let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
+        self.post("/api/v1/auth/register", body).send().await.assert_done();
+        let code = self.code_for(email).await;
+        let body = json!({"email": email, "code": code});
+        self.post("/api/v1/auth/verify-email", body).send().await.assert_done();
+    }
+
+    /// The tokens of a fresh sign-in.
+    pub async fn login(&self, email: &str) -> Value {
+        let body = json!({"email": email, "password": PASSWORD});
+        self.post("/api/v1/auth/login", body).send().await.data()
+    }
+
+    /// A verified user who is signed in: the access token.
+    pub async fn user_token(&mut self, email: &str) -> String {
+        self.verified_user(email).await;
+        self.login(email).await["access_token"].as_str().expect("a token").to_owned()
+    }
+
+    /// Adds [`ADMIN`] with [`PASSWORD`].
+    pub async fn add_admin(&self) {
+        let (email, origin) = (ADMIN.parse().expect("an address"), Origin::system("test"));
+        let password = Some(PASSWORD.into());
+        staff::create(&self.core, &origin, &email, "Grace", password).await.expect("created");
+    }
+
+    /// The tokens of a fresh sign-in of [`ADMIN`].
+    pub async fn admin_login(&self) -> Value {
+        let body = json!({"email": ADMIN, "password": PASSWORD});
+        self.post("/api/v1/backoffice/auth/login", body).send().await.data()
+    }
+
+    /// Adds an admin who is signed in: the access token.
+    pub async fn admin_token(&self) -> String {
+        self.add_admin().await;
+        self.admin_login().await["access_token"].as_str().expect("a token").to_owned()
+    }
+}
+
+impl super::http::Answer {
+    /// A success without data.
+    #[track_caller]
+    pub fn assert_done(&self) {
+        let json = self.json();
+        assert_eq!((self.status, &json["code"]), (200, &json!(200)), "{json}");
+        assert!(json.get("data").is_none() && json.get("error").is_none(), "{json}");
+    }
+}
+
+#[track_caller]
+fn find(text: &str, wanted: impl Fn(&str) -> bool) -> String {
+    text.split_whitespace().find(|word| wanted(word)).unwrap_or_else(|| panic!("{text}")).to_owned()
+}
+
+/// A mail that nobody expected is a fault, like an answer that nobody expected.
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        let _ = self.stop.send(true);
+        self.mail.abort();
+        if !std::thread::panicking() {
+            let mails = read_outbox(&self.outbox_folder()).unwrap_or_default();
+            let unread: Vec<_> = mails.iter().filter(|m| !self.read.contains(&m.id)).collect();
+            assert!(unread.is_empty(), "unread mail: {unread:?}");
+        }
+    }
+}

@@ -62,7 +62,8 @@ async fn sessions_end_after_an_idle_hour_and_a_day() {
         tokens = refresh(&app, &text(&tokens["refresh_token"])).await.data();
     }
     // 23 h 20 min old: the last tokens end with the session.
-    assert_eq!(tokens["refresh_expires_in"], 40 * 60);
+    let left = tokens["refresh_expires_in"].as_i64().expect("seconds");
+    assert!((40 * 60 - 30..=40 * 60).contains(&left), "{left}");
     app.clock.advance(TimeDelta::minutes(40));
     refresh(&app, &text(&tokens["refresh_token"])).await.assert_error(401, "session_ended");
 }

@@ -164,7 +164,8 @@ async fn a_folder_below_a_private_home_works_for_root_too() {
         return;
     }
     use twofold::embedded::postgres::{Options, Postgres};
-    let home = tempfile::tempdir().expect("mode 0700");
+    let private = std::fs::Permissions::from_mode(0o700);
+    let home = tempfile::Builder::new().permissions(private).tempdir().expect("directory");
     let options =
         Options { own_binary: env!("CARGO_BIN_EXE_twofold").into(), settings: Vec::new() };
     let folder = home.path().join(".data/postgres");

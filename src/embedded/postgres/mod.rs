@@ -59,7 +59,7 @@ pub struct Postgres {
     place: Place,
     supervisor: Option<Supervisor>,
     /// Held while we run the cluster; the system frees it when the process ends.
-    _lock: Option<File>,
+    lock: Option<File>,
 }
 
 impl Postgres {
@@ -78,7 +78,7 @@ impl Postgres {
         stop_orphan(&binaries, &place);
         let supervisor = Supervisor::start(&binaries, &place, options).await?;
         create_database(&place).await?;
-        Ok(Self { place, supervisor: Some(supervisor), _lock: Some(lock) })
+        Ok(Self { place, supervisor: Some(supervisor), lock: Some(lock) })
     }
 
     /// Uses the cluster that another process runs, or else starts it.
@@ -88,7 +88,7 @@ impl Postgres {
     pub async fn attach_or_start(folder: &Path, options: &Options) -> Result<Self, PostgresError> {
         let place = Place::prepare(folder)?;
         if lock(&place)?.is_none() {
-            return Ok(Self { place, supervisor: None, _lock: None });
+            return Ok(Self { place, supervisor: None, lock: None });
         }
         Self::start(folder, options).await
     }
@@ -124,6 +124,7 @@ impl Postgres {
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.stop();
         }
+        self.lock = None;
     }
 }
 

@@ -1,6 +1,9 @@
 //! Finishes an OpenAPI document: what poem-openapi enforces but can't say.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write,
+};
 
 use poem::http::Method;
 use serde_json::{Map, Value, json};
@@ -86,7 +89,9 @@ pub fn description(purpose: &str) -> String {
          ## Errors\n\n| code | error | meaning |\n|---|---|---|\n"
     );
     for code in Code::ALL {
-        text += &format!("| {} | `{}` | {} |\n", code.number(), code.identifier(), code.message());
+        let (number, identifier, message) = (code.number(), code.identifier(), code.message());
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "| {number} | `{identifier}` | {message} |");
     }
     text
 }

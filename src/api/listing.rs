@@ -16,7 +16,7 @@ pub fn parse_sort<K: Copy + PartialEq>(
         let key = known.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
         match key {
             Some(key) if keys.iter().all(|(other, _)| *other != key) => {
-                keys.push((key, descending))
+                keys.push((key, descending));
             }
             _ => {
                 let names: Vec<_> = known.iter().map(|(name, _)| *name).collect();

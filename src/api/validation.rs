@@ -218,13 +218,13 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn faults(schema: Value, value: Value) -> Vec<(String, &'static str)> {
+    fn faults(schema: &Value, value: &Value) -> Vec<(String, &'static str)> {
         let document = json!({
             "paths": {},
             "components": {"schemas": {"Body": schema, "City": {"type": "string", "maxLength": 3}}}
         });
         let document = Document::finish(&document.to_string());
-        let found = check(&document, &document.schema("Body"), &value);
+        let found = check(&document, &document.schema("Body"), value);
         found.into_iter().map(|fault| (fault.field, fault.rule)).collect()
     }
 
@@ -253,7 +253,7 @@ mod tests {
             "extra": true
         });
         assert_eq!(
-            faults(schema, value),
+            faults(&schema, &value),
             [
                 ("name".to_owned(), "required"),
                 ("email".to_owned(), "email"),
@@ -272,8 +272,8 @@ mod tests {
 
     #[test]
     fn a_wrong_type_is_named_once() {
-        assert_eq!(faults(json!({"type": "object"}), json!([])), [(String::new(), "type")]);
-        assert_eq!(faults(json!({"type": "integer"}), json!(1.5)), [(String::new(), "type")]);
+        assert_eq!(faults(&json!({"type": "object"}), &json!([])), [(String::new(), "type")]);
+        assert_eq!(faults(&json!({"type": "integer"}), &json!(1.5)), [(String::new(), "type")]);
     }
 
     #[test]

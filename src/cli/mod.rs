@@ -143,7 +143,9 @@ async fn migrate(settings: &Settings, command: Migrate) -> Outcome {
     let mut database = Database::open(settings, true).await?;
     let done = match command {
         Migrate::Up => migrations::up(&database.direct_url).await.map(|applied| {
-            applied.iter().for_each(|version| println!("applied {version}"));
+            for version in applied {
+                println!("applied {version}");
+            }
             println!("the schema is up to date");
         }),
         Migrate::Down => migrations::down(&database.direct_url).await.map(|reverted| {

@@ -46,8 +46,9 @@ impl From<figment::Error> for ConfigError {
                     .map_or_else(|| "the defaults".into(), |m| m.name.clone());
                 let what = match &error.kind {
                     // Of a wrong type only the expectation is told: the value may be a secret.
-                    Kind::InvalidType(_, expected) => format!("expected {expected}"),
-                    Kind::InvalidValue(_, expected) => format!("expected {expected}"),
+                    Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
+                        format!("expected {expected}")
+                    }
                     Kind::UnknownField(name, known) => {
                         format!("unknown key \"{name}\"; known here: {}", known.join(", "))
                     }

@@ -285,7 +285,7 @@ mod tests {
             PoolSettings {
                 max_size: 2,
                 min_idle: 1,
-                max_lifetime: Duration::from_secs(60),
+                max_lifetime: Duration::from_mins(1),
                 wait: Duration::from_millis(300),
                 statement_timeout: None,
             },

@@ -52,11 +52,15 @@ pub fn run_if_asked() -> Option<io::Error> {
     if args.next()? != MARKER {
         return None;
     }
-    Some(become_program(args.collect()).err().unwrap_or_else(|| io::Error::other("unreachable")))
+    Some(
+        become_program(&args.collect::<Vec<_>>())
+            .err()
+            .unwrap_or_else(|| io::Error::other("unreachable")),
+    )
 }
 
-fn become_program(args: Vec<OsString>) -> io::Result<std::convert::Infallible> {
-    let [parent, uid, gid, program, rest @ ..] = args.as_slice() else {
+fn become_program(args: &[OsString]) -> io::Result<std::convert::Infallible> {
+    let [parent, uid, gid, program, rest @ ..] = args else {
         return Err(io::Error::other("this command is for the program's own use"));
     };
     let number = |text: &OsString| text.to_str().and_then(|t| t.parse::<u32>().ok());

@@ -168,7 +168,13 @@ mod tests {
         let check = |text: &str| {
             check_policy("password", &text.into(), &["ada.lovelace@example.com", "Ada Lovelace"])
         };
-        for bad in ["short", "ada.lovelace1", "lovelace@example", "Ada.Lovelace@Example.com", "ADA LOVELACE12"] {
+        for bad in [
+            "short",
+            "ada.lovelace1",
+            "lovelace@example",
+            "Ada.Lovelace@Example.com",
+            "ADA LOVELACE12",
+        ] {
             assert!(check(bad).is_err(), "{bad}");
         }
         let long = "ü".repeat(MAX_LENGTH);

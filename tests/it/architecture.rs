@@ -57,7 +57,10 @@ fn queries_stand_in_db_only() {
     for folder in ["api", "jobs", "adapters", "bootstrap.rs", "cli"] {
         forbid(folder, &["diesel::", "diesel_async"]);
     }
-    forbid("services", &["RunQueryDsl", "diesel::insert", "diesel::update", "diesel::delete", "db::schema"]);
+    forbid(
+        "services",
+        &["RunQueryDsl", "diesel::insert", "diesel::update", "diesel::delete", "db::schema"],
+    );
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use twofold::{db::Origin, services::staff};
 
 use crate::support::{
     TestApp,
@@ -26,7 +27,10 @@ async fn from_login_to_logout() {
     let app = TestApp::start().await;
     app.add_admin().await;
     let tokens = app.admin_login().await;
-    assert_eq!((&tokens["expires_in"], &tokens["refresh_expires_in"]), (&json!(1800), &json!(3600)));
+    assert_eq!(
+        (&tokens["expires_in"], &tokens["refresh_expires_in"]),
+        (&json!(1800), &json!(3600))
+    );
     let admin = me(&app, &text(&tokens["access_token"])).await.data();
     assert_eq!((&admin["email"], &admin["is_super_admin"]), (&json!(ADMIN), &json!(true)));
     assert!(admin["last_login_at"].is_string());
@@ -76,7 +80,9 @@ async fn a_changed_password_ends_the_other_sessions() {
         let body = json!({"current_password": current, "new_password": new});
         app.post("/api/v1/backoffice/auth/change-password", body).bearer(&own).send().await
     };
-    change("not the password", "a brand new password").await.assert_error(401, "invalid_credentials");
+    change("not the password", "a brand new password")
+        .await
+        .assert_error(401, "invalid_credentials");
     let weak = change(PASSWORD, "grace@example").await.faults();
     assert_eq!(weak, [("new_password".to_owned(), "guessable".to_owned())]);
     change(PASSWORD, "a brand new password").await.assert_done();
@@ -92,7 +98,6 @@ async fn a_changed_password_ends_the_other_sessions() {
 
 #[tokio::test]
 async fn of_many_starts_one_makes_the_first_admin() {
-    use twofold::{db::Origin, services::staff};
     let app = TestApp::start().await;
     let origin = Origin::system("test");
     let made = futures_util::future::join_all(

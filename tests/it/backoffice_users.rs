@@ -36,7 +36,8 @@ async fn lists_are_paged_searched_filtered_and_sorted() {
 
     let data = list(&app, &token, "?sort=email&per_page=3&page=2").await.data();
     assert_eq!(emails(&data), ["carol"]);
-    let page = ["total", "per_page", "current_page", "last_page", "has_more"].map(|k| data[k].clone());
+    let page =
+        ["total", "per_page", "current_page", "last_page", "has_more"].map(|k| data[k].clone());
     assert_eq!(page, [json!(4), json!(3), json!(2), json!(2), json!(false)]);
     assert_eq!(list(&app, &token, "?per_page=3").await.data()["has_more"], true);
 
@@ -90,9 +91,15 @@ async fn a_suspended_users_next_request_is_refused() {
 
     act("reactivate", "why not").await.assert_error(409, "user_not_suspended");
     let user = act("suspend", "Sends spam.").await.data();
-    assert_eq!((&user["status"], &user["status_reason"]), (&json!("suspended"), &json!("Sends spam.")));
+    assert_eq!(
+        (&user["status"], &user["status_reason"]),
+        (&json!("suspended"), &json!("Sends spam."))
+    );
     assert!(user["status_changed_at"].is_string() && user["status_changed_by"].is_string());
-    assert_eq!(act("suspend", "again").await.assert_error(409, "user_already_suspended")["code"], 1201);
+    assert_eq!(
+        act("suspend", "again").await.assert_error(409, "user_already_suspended")["code"],
+        1201
+    );
     let read = app.get(&format!("{USERS}/{id}")).bearer(&token).send().await.data();
     assert_eq!(read, user);
 
@@ -107,7 +114,10 @@ async fn a_suspended_users_next_request_is_refused() {
     wrong.assert_error(401, "invalid_credentials");
 
     let user = act("reactivate", "Has promised.").await.data();
-    assert_eq!((&user["status"], &user["status_reason"]), (&json!("active"), &json!("Has promised.")));
+    assert_eq!(
+        (&user["status"], &user["status_reason"]),
+        (&json!("active"), &json!("Has promised."))
+    );
     // Sessions from before stay ended.
     let me = app.get("/api/v1/users/me").bearer(&user_token).send().await;
     me.assert_error(401, "session_ended");
@@ -141,7 +151,11 @@ async fn what_is_not_there_is_404_and_a_reason_is_needed() {
         let path = format!("{USERS}/{nobody}/{what}");
         let answer = app.post(&path, json!({"reason": "x"})).bearer(&token).send().await;
         answer.assert_error(404, "not_found");
-        for (body, rule) in [(json!({}), "required"), (json!({"reason": " "}), "pattern"), (json!({"reason": ""}), "too_short")] {
+        for (body, rule) in [
+            (json!({}), "required"),
+            (json!({"reason": " "}), "pattern"),
+            (json!({"reason": ""}), "too_short"),
+        ] {
             let answer = app.post(&path, body).bearer(&token).send().await;
             assert_eq!(answer.faults(), [("reason".to_owned(), rule.to_owned())]);
         }

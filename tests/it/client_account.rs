@@ -28,10 +28,16 @@ async fn an_absent_field_is_left_alone_and_null_clears() {
 async fn nothing_but_the_profile_can_be_changed() {
     let mut app = TestApp::start().await;
     let token = app.user_token(ADA).await;
-    let body = json!({"name": "", "email": "eve@example.com", "email_verified": true, "status": "x"});
+    let body =
+        json!({"name": "", "email": "eve@example.com", "email_verified": true, "status": "x"});
     let answer = app.request(Method::PATCH, ME).bearer(&token).json(body).send().await;
     let faults = answer.faults();
-    let expected = [("name", "too_short"), ("email", "unknown"), ("email_verified", "unknown"), ("status", "unknown")];
+    let expected = [
+        ("name", "too_short"),
+        ("email", "unknown"),
+        ("email_verified", "unknown"),
+        ("status", "unknown"),
+    ];
     assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
     let user = app.get(ME).bearer(&token).send().await.data();
     assert_eq!((&user["name"], &user["email"]), (&json!("Ada"), &json!(ADA)));

@@ -39,7 +39,8 @@ async fn bodies_that_cannot_be_read() {
     let deep = "[".repeat(100_000);
     let answer = post(&deep).header("content-type", "application/json").send().await;
     answer.assert_error(400, "malformed_request");
-    for content_type in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "x"] {
+    for content_type in ["text/plain", "application/xml", "application/x-www-form-urlencoded", "x"]
+    {
         let answer = post("{}").header("content-type", content_type).send().await;
         assert_eq!(answer.assert_error(415, "unsupported_media_type")["code"], 415);
     }
@@ -117,7 +118,15 @@ async fn panics_timeouts_and_foreign_errors() {
     let routes = Route::new()
         .at("/panic", make_sync(|_| -> &str { panic!("a secret text") }))
         .at("/slow", poem::get(never_answers))
-        .at("/io", make_sync(|_| Err::<(), _>(poem::Error::from_string("a secret text", poem::http::StatusCode::BAD_GATEWAY))));
+        .at(
+            "/io",
+            make_sync(|_| {
+                Err::<(), _>(poem::Error::from_string(
+                    "a secret text",
+                    poem::http::StatusCode::BAD_GATEWAY,
+                ))
+            }),
+        );
     let app = TestApp::builder()
         .routes(routes)
         .setting("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", "300")

@@ -26,7 +26,11 @@ async fn a_dead_database_is_503_and_its_return_needs_no_restart() {
         for answer in all {
             assert_eq!(answer.assert_error(503, "service_unavailable")["code"], 503);
             assert!(!answer.header("retry-after").is_empty());
-            assert!(!answer.text.contains("PGSQL") && !answer.text.contains('/'), "{}", answer.text);
+            assert!(
+                !answer.text.contains("PGSQL") && !answer.text.contains('/'),
+                "{}",
+                answer.text
+            );
         }
     }
     app.get("/health/live").send().await.data();
@@ -38,7 +42,10 @@ async fn a_dead_database_is_503_and_its_return_needs_no_restart() {
     assert_eq!((health.status, &health.json()["code"]), (503, &json!(503)));
     assert_eq!(health.header("retry-after"), "1");
     let data = &health.json()["data"];
-    assert_eq!((&data["status"], &data["services"]["database"]["status"]), (&json!("unhealthy"), &json!("down")));
+    assert_eq!(
+        (&data["status"], &data["services"]["database"]["status"]),
+        (&json!("unhealthy"), &json!("down"))
+    );
 
     let _postgres = cluster::start(&folder, &["fsync=off"]).await;
     let returned = Instant::now();

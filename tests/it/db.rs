@@ -19,7 +19,7 @@ fn pool(db: &TestDb) -> Db {
     let settings = PoolSettings {
         max_size: 3,
         min_idle: 1,
-        max_lifetime: Duration::from_secs(60),
+        max_lifetime: Duration::from_mins(1),
         wait: Duration::from_secs(1),
         statement_timeout: Some(Duration::from_secs(5)),
     };
@@ -90,7 +90,7 @@ async fn statements_have_a_time_limit_which_is_unavailable_and_not_a_fault() {
     let settings = PoolSettings {
         max_size: 1,
         min_idle: 1,
-        max_lifetime: Duration::from_secs(60),
+        max_lifetime: Duration::from_mins(1),
         wait: Duration::from_secs(1),
         statement_timeout: Some(Duration::from_millis(100)),
     };

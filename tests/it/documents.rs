@@ -95,9 +95,11 @@ fn every_operation_says_what_callers_need() {
 #[test]
 fn every_field_is_described_and_request_bodies_are_closed() {
     for (name, document) in documents() {
-        for (schema_name, schema) in document["components"]["schemas"].as_object().expect("schemas") {
+        for (schema_name, schema) in document["components"]["schemas"].as_object().expect("schemas")
+        {
             for (field, property) in schema["properties"].as_object().into_iter().flatten() {
-                let described = property["description"].is_string() || property.get("$ref").is_some();
+                let described =
+                    property["description"].is_string() || property.get("$ref").is_some();
                 let generic = matches!(field.as_str(), "items" | "data");
                 assert!(described || generic, "{name}: {schema_name}.{field} has no description");
             }

@@ -40,10 +40,14 @@ async fn row(db: &Client, recipient: &str) -> (String, i32, bool) {
 #[tokio::test]
 async fn a_mail_goes_out_by_smtp_and_loses_its_body() {
     let (server, db) = (SmtpServer::start(&[]), TestDb::create().await);
-    let app = TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
+    let app =
+        TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
     register(&app, "ada@example.com").await;
     let mail = received(&server, 1).await.remove(0);
-    assert_eq!((mail.from.as_str(), mail.to.as_slice()), ("no-reply@example.com", ["ada@example.com".to_owned()].as_slice()));
+    assert_eq!(
+        (mail.from.as_str(), mail.to.as_slice()),
+        ("no-reply@example.com", ["ada@example.com".to_owned()].as_slice())
+    );
     assert!(mail.data.contains("Subject: Your verification code"), "{}", mail.data);
     assert!(mail.data.contains("your code is: "), "{}", mail.data);
     let client = connect(&db.url).await;
@@ -92,7 +96,8 @@ async fn a_mail_waits_for_its_server_and_arrives_later() {
 #[tokio::test]
 async fn one_bad_address_blocks_nobody() {
     let (server, db) = (SmtpServer::start(&["bad@example.com"]), TestDb::create().await);
-    let app = TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
+    let app =
+        TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
     let client = connect(&db.url).await;
     register(&app, "bad@example.com").await;
     register(&app, "ada@example.com").await;
@@ -106,7 +111,8 @@ async fn what_a_dead_sender_took_is_sent_by_the_next() {
     let db = TestDb::create().await;
     let client = connect(&db.url).await;
     let server = SmtpServer::start(&[]);
-    let app = TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
+    let app =
+        TestApp::builder().database_url(&db.url).setting("SMTP_URL", &server.url()).start().await;
     let now = app.clock.now();
     // As a sender leaves it that was killed between taking and sending.
     let sql = "INSERT INTO mails (id, recipient, subject, body, state, attempts, next_attempt_at, created_at, updated_at) \

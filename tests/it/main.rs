@@ -3,6 +3,8 @@
 //!
 //! `cargo test` runs everything; `cargo test --test it client_` one subject.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod architecture;
 mod backoffice_auth;
 mod backoffice_users;

@@ -34,12 +34,15 @@ async fn both_surfaces_have_their_pages_and_documents() {
 async fn the_navigation_leads_to_pages_that_exist() {
     let app = TestApp::start().await;
     let page = app.get("/").send().await;
-    let links: Vec<&str> = page.text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
+    let links: Vec<&str> =
+        page.text.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).collect();
     assert!(links.len() >= 12, "{links:?}");
     for link in links {
         assert_eq!(app.get(link).send().await.status, 200, "{link}");
     }
-    for (from, to) in [("/docs", "Client API"), ("/redoc", "Client API"), ("/openapi.json", "register_user")] {
+    for (from, to) in
+        [("/docs", "Client API"), ("/redoc", "Client API"), ("/openapi.json", "register_user")]
+    {
         // The client follows the redirection.
         assert!(app.get(from).send().await.text.contains(to), "{from}");
     }
@@ -50,12 +53,16 @@ async fn the_outbox_shows_mails_and_escapes_them() {
     let mut app = TestApp::start().await;
     assert!(app.get("/outbox").send().await.text.contains("No mail yet"));
     let address = "a<b@example.com";
-    let answer = app.post("/api/v1/auth/register", serde_json::json!({"email": address, "password": "correct horse battery"}));
+    let answer = app.post(
+        "/api/v1/auth/register",
+        serde_json::json!({"email": address, "password": "correct horse battery"}),
+    );
     answer.send().await.faults();
     app.verified_user("o'hara&co@example.com").await;
     let list = app.get("/outbox").send().await.text;
     assert!(list.contains("o&#x27;hara&amp;co@example.com"), "{list}");
-    let link = list.split("href=\"/outbox/").nth(1).and_then(|r| r.split('"').next()).expect("a link");
+    let link =
+        list.split("href=\"/outbox/").nth(1).and_then(|r| r.split('"').next()).expect("a link");
     let mail = app.get(&format!("/outbox/{link}")).send().await.text;
     assert!(mail.contains("your code is"), "{mail}");
     for id in ["01975b2e-7c40-7000-8000-000000000001", "..%2F..%2Fsecrets%2Fclient"] {
@@ -66,7 +73,14 @@ async fn the_outbox_shows_mails_and_escapes_them() {
 #[tokio::test]
 async fn documents_can_be_turned_off() {
     let app = TestApp::builder().setting("TWOFOLD_DOCS__ENABLED", "false").start().await;
-    for path in ["/", "/docs", "/client/docs", "/client/openapi.json", "/api-docs/backoffice.json", "/outbox"] {
+    for path in [
+        "/",
+        "/docs",
+        "/client/docs",
+        "/client/openapi.json",
+        "/api-docs/backoffice.json",
+        "/outbox",
+    ] {
         app.get(path).send().await.assert_error(404, "route_not_found");
     }
     app.get("/api/v1/config/health").send().await.data();

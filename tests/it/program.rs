@@ -9,6 +9,8 @@ use std::{
 use rustix::process::{Signal, geteuid, kill_process};
 use serde_json::{Value, json};
 
+use twofold::embedded::postgres::{Options, Postgres};
+
 use crate::support::{
     TestDb,
     http::{Answer, Request},
@@ -44,7 +46,14 @@ async fn life(uid: Option<u32>) {
     }
     let mut program = Program::start_as(dir.path(), &[], uid);
     let banner = program.stdout();
-    for part in ["embedded PostgreSQL", "/api/v1/backoffice", "/client/docs", "/backoffice/redoc", "/outbox", "/config/health"] {
+    for part in [
+        "embedded PostgreSQL",
+        "/api/v1/backoffice",
+        "/client/docs",
+        "/backoffice/redoc",
+        "/outbox",
+        "/config/health",
+    ] {
         assert!(banner.contains(part), "{part} is missing in: {banner}");
     }
     let password = program.first_password().expect("shown once");
@@ -163,7 +172,6 @@ async fn a_folder_below_a_private_home_works_for_root_too() {
     if !geteuid().is_root() {
         return;
     }
-    use twofold::embedded::postgres::{Options, Postgres};
     let private = std::fs::Permissions::from_mode(0o700);
     let home = tempfile::Builder::new().permissions(private).tempdir().expect("directory");
     let options =
@@ -211,7 +219,11 @@ async fn the_commands_for_the_schema_and_the_staff() {
     let first = password(&stdout(&output));
     assert!(output.status.success() && first.len() == 20, "{}", stderr(&output));
     let again = twofold(&create);
-    assert!(!again.status.success() && stderr(&again).contains("Another account"), "{}", stderr(&again));
+    assert!(
+        !again.status.success() && stderr(&again).contains("Another account"),
+        "{}",
+        stderr(&again)
+    );
     let bad = twofold(&["admin", "create", "--email", "nope", "--name", "x"]);
     assert!(!bad.status.success() && stderr(&bad).contains("must be an e-mail address"));
 
@@ -276,10 +288,18 @@ async fn the_log_has_a_line_for_each_request_and_no_secret() {
         Request::new(&client, reqwest::Method::POST, url).json(body)
     };
     let canary = "canary-7f3a9c-correct-horse";
-    let body = json!({"email": "canary-mail@example.com", "password": canary, "name": "canary-name"});
-    post("/api/v1/auth/register?token=canary-query", body).header("x-request-id", "first-1").send().await;
+    let body =
+        json!({"email": "canary-mail@example.com", "password": canary, "name": "canary-name"});
+    post("/api/v1/auth/register?token=canary-query", body)
+        .header("x-request-id", "first-1")
+        .send()
+        .await;
     let body = json!({"email": "canary-mail@example.com", "password": canary});
-    post("/api/v1/auth/login", body.clone()).header("x-request-id", "second-2").bearer("canary-bearer").send().await;
+    post("/api/v1/auth/login", body.clone())
+        .header("x-request-id", "second-2")
+        .bearer("canary-bearer")
+        .send()
+        .await;
     let body = json!({"refresh_token": "canary-refresh"});
     post("/api/v1/auth/refresh", body).header("authorization", "Basic canary-basic").send().await;
     let body = json!({"token": "canary-token", "new_password": canary});
@@ -291,7 +311,9 @@ async fn the_log_has_a_line_for_each_request_and_no_secret() {
     let log = program.stderr();
     assert!(!log.contains("canary"), "{log}");
     assert!(!log.contains(&first_password), "{log}");
-    for (id, line) in [("first-1", "POST /api/v1/auth/register 200"), ("second-2", "POST /api/v1/auth/login 403")] {
+    for (id, line) in
+        [("first-1", "POST /api/v1/auth/register 200"), ("second-2", "POST /api/v1/auth/login 403")]
+    {
         let matching = log.lines().filter(|l| l.contains(id) && l.contains(line)).count();
         assert_eq!(matching, 1, "{id}: {log}");
     }

@@ -53,10 +53,12 @@ fn provider(algorithm: Algorithm, family: AlgorithmFamily, key: &[u8]) -> Result
     Ok(Hs256(hmac::Key::new(hmac::HMAC_SHA256, key)))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library's signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     Ok(Box::new(provider(*algorithm, key.family(), key.as_bytes())?))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the library's signature")]
 fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     Ok(Box::new(provider(*algorithm, key.family(), key.try_get_as_bytes()?)?))
 }

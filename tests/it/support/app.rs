@@ -139,9 +139,8 @@ impl TestApp {
             for _ in 0..500 {
                 let mut mails = self.outbox();
                 mails.reverse();
-                let unread = |mail: &OutboxMail| {
-                    mail.recipient == address && !self.read.contains(&mail.id)
-                };
+                let unread =
+                    |mail: &OutboxMail| mail.recipient == address && !self.read.contains(&mail.id);
                 if let Some(mail) = mails.into_iter().find(unread) {
                     self.read.insert(mail.id);
                     return mail;

@@ -80,7 +80,7 @@ pub async fn start(folder: &Path, settings: &[&str]) -> Postgres {
     let started = Instant::now();
     loop {
         match Postgres::start(folder, &options).await {
-            Err(PostgresError::InUse(_)) if started.elapsed() < Duration::from_secs(300) => {
+            Err(PostgresError::InUse(_)) if started.elapsed() < Duration::from_mins(5) => {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             outcome => return outcome.expect("the tests need PostgreSQL"),
@@ -92,7 +92,10 @@ pub async fn start(folder: &Path, settings: &[&str]) -> Postgres {
 async fn prepare(postgres: &Postgres) {
     let client = connect(&postgres.url_of("postgres")).await;
     let left = client
-        .query("SELECT datname FROM pg_database WHERE datname LIKE 'test_%' OR datname = $1", &[&TEMPLATE])
+        .query(
+            "SELECT datname FROM pg_database WHERE datname LIKE 'test_%' OR datname = $1",
+            &[&TEMPLATE],
+        )
         .await
         .expect("query");
     for row in left {

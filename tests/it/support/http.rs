@@ -11,7 +11,7 @@ impl Request {
         Self(client.request(method, url))
     }
 
-    pub fn json(self, body: Value) -> Self {
+    pub fn json(self, body: impl serde::Serialize) -> Self {
         Self(self.0.json(&body))
     }
 

@@ -86,14 +86,14 @@ pub fn description(purpose: &str) -> String {
     let mut text = format!(
         "{purpose}\n\nEvery JSON answer is an envelope: `code`, `message`, `data`; a failure adds \
          `error`, `errors` for fields and `request_id`. The HTTP status is always the true one.\n\n\
-         ## Errors\n\n| code | error | meaning |\n|---|---|---|\n"
+         <details>\n<summary>Errors</summary>\n\n| code | error | meaning |\n|---|---|---|\n"
     );
     for code in Code::ALL {
         let (number, identifier, message) = (code.number(), code.identifier(), code.message());
         // Writing to a string cannot fail.
         let _ = writeln!(text, "| {number} | `{identifier}` | {message} |");
     }
-    text
+    text + "\n</details>\n"
 }
 
 /// poem-openapi routes `:param0` where the document says `{id}`: only the shapes agree.

@@ -318,3 +318,31 @@ async fn the_log_has_a_line_for_each_request_and_no_secret() {
         assert_eq!(matching, 1, "{id}: {log}");
     }
 }
+
+/// The README's walk-through, to the letter but for the address and the password.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_walk_through_of_the_readme_works_as_printed() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+    let readme = readme.expect("readable");
+    let walk = readme.split("## A walk through").nth(1).and_then(|t| t.split("\n## ").next());
+    let blocks = walk.expect("the section").split("```sh\n").skip(1);
+    let script: String = blocks.filter_map(|block| block.split("```").next()).collect();
+
+    let dir = dir();
+    let program = Program::start(dir.path(), &[]);
+    let script = script
+        .replace("http://127.0.0.1:8001", &program.base)
+        .replace("put-the-printed-password-here", &program.first_password().expect("shown once"));
+    let mut bash = std::process::Command::new("bash");
+    let output = bash.args(["-euo", "pipefail", "-c", &script]).current_dir(dir.path()).output();
+    let output = output.expect("bash and curl");
+    assert!(output.status.success(), "{}", stderr(&output));
+    let answers: Vec<Value> =
+        stdout(&output).lines().map(|line| serde_json::from_str(line).expect(line)).collect();
+    let codes: Vec<_> =
+        answers.iter().map(|answer| answer["code"].as_u64().expect("a code")).collect();
+    assert_eq!(codes, [200, 200, 200, 200, 200, 200, 1103, 200, 200], "{answers:?}");
+    assert_eq!(answers[3]["data"]["name"], "Countess of Lovelace");
+    assert_eq!(answers[6]["error"], "account_suspended");
+    assert_eq!(answers[8]["data"]["status"], "healthy");
+}

@@ -76,6 +76,7 @@ impl Database {
         Ok(Self { direct_url: url.clone(), url, embedded: Some(postgres) })
     }
 
+    /// Whether it is the one that the product brings along.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
         self.embedded.is_some()

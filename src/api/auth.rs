@@ -5,87 +5,43 @@ use std::{net::IpAddr, sync::Arc};
 
 use poem::{FromRequest, Request, RequestBody, Result, http::header};
 use poem_openapi::{SecurityScheme, auth::Bearer};
+use uuid::Uuid;
 
 use super::{error::ApiError, middleware::edge::RequestId};
 use crate::{
     db::{Actor, Origin, admins::Admin, users::User},
-    services::{
-        Core, ServiceError,
-        accounts::{self, SignedInUser},
-        staff::{self, SignedInAdmin},
-    },
+    services::{Core, ServiceError, accounts, staff},
 };
 
 /// A signed-in user of the client API.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT", checker = "check_user")]
-pub struct ClientAuth(Identity<SignedInUser>);
+pub struct ClientAuth(pub Caller<User>);
 
 /// A signed-in member of the staff.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", rename = "StaffToken", bearer_format = "JWT", checker = "check_admin")]
-pub struct StaffAuth(Identity<SignedInAdmin>);
+pub struct StaffAuth(pub Caller<Admin>);
 
-/// Who, and where the request comes from.
-pub struct Identity<T> {
-    who: T,
-    origin: Origin,
+/// Who asks, in which session, and where the request comes from.
+pub struct Caller<T> {
+    pub account: T,
+    pub session_id: Uuid,
+    pub origin: Origin,
 }
 
-impl ClientAuth {
-    #[must_use]
-    pub fn user(&self) -> &User {
-        &self.0.who.user
-    }
-
-    #[must_use]
-    pub fn into_user(self) -> User {
-        self.0.who.user
-    }
-
-    #[must_use]
-    pub fn signed_in(&self) -> &SignedInUser {
-        &self.0.who
-    }
-
-    #[must_use]
-    pub fn origin(&self) -> &Origin {
-        &self.0.origin
-    }
+async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
+    let (account, session_id) =
+        accounts::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
+    let origin = Origin { actor: Actor::User(account.id), ..origin(request) };
+    Ok(Caller { account, session_id, origin })
 }
 
-impl StaffAuth {
-    #[must_use]
-    pub fn admin(&self) -> &Admin {
-        &self.0.who.admin
-    }
-
-    #[must_use]
-    pub fn into_admin(self) -> Admin {
-        self.0.who.admin
-    }
-
-    #[must_use]
-    pub fn signed_in(&self) -> &SignedInAdmin {
-        &self.0.who
-    }
-
-    #[must_use]
-    pub fn origin(&self) -> &Origin {
-        &self.0.origin
-    }
-}
-
-async fn check_user(request: &Request, bearer: Bearer) -> Result<Identity<SignedInUser>> {
-    let who = accounts::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = Origin { actor: Actor::User(who.user.id), ..origin(request) };
-    Ok(Identity { who, origin })
-}
-
-async fn check_admin(request: &Request, bearer: Bearer) -> Result<Identity<SignedInAdmin>> {
-    let who = staff::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = Origin { actor: Actor::Admin(who.admin.id), ..origin(request) };
-    Ok(Identity { who, origin })
+async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller<Admin>> {
+    let (account, session_id) =
+        staff::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
+    let origin = Origin { actor: Actor::Admin(account.id), ..origin(request) };
+    Ok(Caller { account, session_id, origin })
 }
 
 fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {

@@ -39,6 +39,7 @@ pub struct Done {
 }
 
 impl Done {
+    /// Says in words what was done.
     #[must_use]
     pub fn with(message: &str) -> Json<Self> {
         Json(Self { code: 200, message: message.to_owned() })
@@ -97,6 +98,7 @@ pub struct Page<T: ParseFromJSON + ToJSON + Type + Send + Sync> {
 }
 
 impl<T: ParseFromJSON + ToJSON + Type + Send + Sync> Page<T> {
+    /// One page out of `total` items in all.
     #[must_use]
     pub fn new(items: Vec<T>, total: i64, current_page: u32, per_page: u32) -> Self {
         let last_page = (total.max(1) + i64::from(per_page) - 1) / i64::from(per_page);

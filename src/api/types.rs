@@ -27,6 +27,7 @@ pub struct SecretText(pub SecretString);
 pub const MAX_SECRET: usize = 2048;
 
 impl SecretText {
+    /// The text, to compare it.
     #[must_use]
     pub fn expose(&self) -> &str {
         self.0.expose_secret()

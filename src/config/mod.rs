@@ -85,6 +85,7 @@ fn development() -> Environment {
     Environment::Development
 }
 
+/// Where and how HTTP is served.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
@@ -94,6 +95,7 @@ pub struct Server {
     pub drain_timeout_ms: u64,
 }
 
+/// PostgreSQL and the pool.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Database {
@@ -107,6 +109,7 @@ pub struct Database {
     pub statement_timeout_ms: u64,
 }
 
+/// Tokens and sessions.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
@@ -124,6 +127,7 @@ pub struct RealmAuth {
     pub absolute_seconds: u32,
 }
 
+/// Parameters of Argon2id.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Passwords {
@@ -132,6 +136,7 @@ pub struct Passwords {
     pub parallelism: u32,
 }
 
+/// How mail is sent.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
@@ -140,12 +145,14 @@ pub struct Mail {
     pub from: String,
 }
 
+/// What is logged.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     pub filter: String,
 }
 
+/// Pages for people.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Docs {

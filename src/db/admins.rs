@@ -10,6 +10,7 @@ use super::{
     schema::{admin_sessions, admins},
 };
 
+/// A member of the staff.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = admins, check_for_backend(Pg))]
 pub struct Admin {
@@ -22,6 +23,7 @@ pub struct Admin {
     pub created_at: DateTime<Utc>,
 }
 
+/// What a new row needs.
 pub struct NewAdmin<'a> {
     pub id: Uuid,
     pub email: &'a str,
@@ -65,6 +67,8 @@ pub async fn lock_and_check_empty(conn: &mut Conn) -> QueryResult<bool> {
         .await
 }
 
+/// The admin with this address, in lower case.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn find_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<Admin>> {
@@ -99,6 +103,8 @@ pub async fn find_by_session(
         .optional()
 }
 
+/// Replaces the password.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn set_password(

@@ -16,6 +16,7 @@ text_enum! {
     }
 }
 
+/// A mail that is to be sent.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = mails, check_for_backend(Pg))]
 pub struct MailRow {
@@ -27,6 +28,7 @@ pub struct MailRow {
     pub attempts: i32,
 }
 
+/// What a new row needs.
 pub struct NewMail<'a> {
     pub id: Uuid,
     pub recipient: &'a str,
@@ -35,6 +37,8 @@ pub struct NewMail<'a> {
     pub now: DateTime<Utc>,
 }
 
+/// Stores a mail that is due at once.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn insert(conn: &mut Conn, new: NewMail<'_>) -> QueryResult<()> {

@@ -40,6 +40,7 @@ pub struct RefreshToken {
     pub expires_at: DateTime<Utc>,
 }
 
+/// A session of either realm.
 #[derive(Debug, Clone, Queryable)]
 pub struct Session {
     pub id: Uuid,
@@ -70,6 +71,7 @@ macro_rules! columns {
     };
 }
 
+/// What a new row needs.
 pub struct NewSession<'a> {
     pub id: Uuid,
     pub account_id: Uuid,

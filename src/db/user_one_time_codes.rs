@@ -15,6 +15,7 @@ text_enum! {
     }
 }
 
+/// What a new row needs.
 pub struct NewCode<'a> {
     pub user_id: Uuid,
     pub purpose: Purpose,

@@ -19,6 +19,7 @@ text_enum! {
     }
 }
 
+/// A user of the client API.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = users, check_for_backend(Pg))]
 pub struct User {
@@ -36,6 +37,7 @@ pub struct User {
     pub updated_at: DateTime<Utc>,
 }
 
+/// What a new row needs.
 pub struct NewUser<'a> {
     pub id: Uuid,
     pub email: &'a str,
@@ -67,12 +69,16 @@ pub async fn insert(conn: &mut Conn, new: NewUser<'_>) -> QueryResult<Option<Use
         .optional()
 }
 
+/// The user with this identifier.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<User>> {
     users::table.find(id).select(User::as_select()).first(conn).await.optional()
 }
 
+/// The user with this address, in lower case.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn find_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<User>> {
@@ -138,6 +144,8 @@ pub async fn replace_unverified(
     Ok(())
 }
 
+/// Marks the address as verified; the time of the first verification stays.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn set_email_verified(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
@@ -148,6 +156,8 @@ pub async fn set_email_verified(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -
     Ok(())
 }
 
+/// Replaces the password.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn set_password(
@@ -163,6 +173,8 @@ pub async fn set_password(
     Ok(())
 }
 
+/// Notes a sign-in.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn set_last_login(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
@@ -177,6 +189,8 @@ pub struct ProfileChanges {
     pub name: Option<Option<String>>,
 }
 
+/// Changes what users may change themselves.
+///
 /// # Errors
 /// When the statement fails.
 pub async fn update_profile(

@@ -21,13 +21,7 @@ use crate::db::{
     users::{self, NewUser, ProfileChanges, User, UserStatus},
 };
 
-/// A user who has proved with an access token who they are.
-#[derive(Debug, Clone)]
-pub struct SignedInUser {
-    pub user: User,
-    pub session_id: Uuid,
-}
-
+/// What a new account needs.
 pub struct Registration {
     pub email: EmailAddress,
     pub password: SecretString,
@@ -138,12 +132,12 @@ pub async fn login(
     Ok(pair)
 }
 
-/// Tells whose access token it is: one statement.
+/// Tells whose access token it is, and of which session: one statement.
 ///
 /// # Errors
 /// [`Code::Unauthenticated`], [`Code::TokenExpired`], [`Code::SessionEnded`], or
 /// [`Code::AccountSuspended`].
-pub async fn authenticate(core: &Core, token: &str) -> Result<SignedInUser> {
+pub async fn authenticate(core: &Core, token: &str) -> Result<(User, Uuid)> {
     let now = core.clock.now();
     let claims = core.client_sessions.verify_access(token, now)?;
     let mut conn = core.db.conn().await?;
@@ -155,7 +149,7 @@ pub async fn authenticate(core: &Core, token: &str) -> Result<SignedInUser> {
     if !session_is_open {
         return Err(Code::SessionEnded.into());
     }
-    Ok(SignedInUser { user, session_id: claims.sid })
+    Ok((user, claims.sid))
 }
 
 /// Mails a token to choose a new password with, if the address has an account.

@@ -12,6 +12,7 @@ pub const MESSAGE: &str = "must be an e-mail address";
 pub struct EmailAddress(String);
 
 impl EmailAddress {
+    /// The address in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

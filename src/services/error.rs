@@ -39,6 +39,7 @@ macro_rules! catalogue {
                 match self { $(Self::$name => $number),+ }
             }
 
+            /// What kind of failure it is.
             #[must_use]
             pub fn kind(self) -> Kind {
                 match self { $(Self::$name => Kind::$kind),+ }
@@ -122,6 +123,7 @@ pub struct FieldError {
 }
 
 impl FieldError {
+    /// `rule` for programs, `message` for people.
     #[must_use]
     pub fn new(field: impl Into<String>, rule: &'static str, message: impl Into<String>) -> Self {
         Self { field: field.into(), rule, message: message.into() }

@@ -30,12 +30,14 @@ pub enum State {
     Embedded,
 }
 
+/// One part of the service.
 #[derive(Debug, Clone, Copy)]
 pub struct Part {
     pub state: State,
     pub latency_ms: u64,
 }
 
+/// All parts of the service.
 #[derive(Debug, Clone, Copy)]
 pub struct Report {
     pub api: Part,
@@ -67,6 +69,7 @@ pub struct Health {
 }
 
 impl Health {
+    /// `embedded_database`: PostgreSQL is the one that the product brings along.
     #[must_use]
     pub fn new(embedded_database: bool) -> Self {
         Self {

@@ -22,6 +22,7 @@ pub(super) const TOKEN_LIFE: TimeDelta = TimeDelta::minutes(30);
 pub struct CodeKey(hmac::Key);
 
 impl CodeKey {
+    /// Derives the key from a realm's secret.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
         let master = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());

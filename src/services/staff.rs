@@ -15,13 +15,6 @@ use crate::db::{
 /// The address of the super-admin whom the first start makes.
 pub const FIRST_EMAIL: &str = "admin@example.com";
 
-/// An admin who has proved with an access token who they are.
-#[derive(Debug, Clone)]
-pub struct SignedInAdmin {
-    pub admin: Admin,
-    pub session_id: Uuid,
-}
-
 /// Opens a session.
 ///
 /// # Errors
@@ -47,19 +40,19 @@ pub async fn login(
     Ok(pair)
 }
 
-/// Tells whose access token it is: one statement.
+/// Tells whose access token it is, and of which session: one statement.
 ///
 /// # Errors
 /// [`Code::Unauthenticated`], [`Code::TokenExpired`] or [`Code::SessionEnded`].
-pub async fn authenticate(core: &Core, token: &str) -> Result<SignedInAdmin> {
+pub async fn authenticate(core: &Core, token: &str) -> Result<(Admin, Uuid)> {
     let now = core.clock.now();
     let claims = core.staff_sessions.verify_access(token, now)?;
     let mut conn = core.db.conn().await?;
     let admin = admins::find_by_session(&mut conn, claims.sid, now).await?;
-    Ok(SignedInAdmin { admin: admin.ok_or(Code::SessionEnded)?, session_id: claims.sid })
+    Ok((admin.ok_or(Code::SessionEnded)?, claims.sid))
 }
 
-/// Changes the admin's own password and ends their other sessions.
+/// Changes the admin's own password and ends their sessions but this one.
 ///
 /// # Errors
 /// [`Code::InvalidCredentials`] when the current password is wrong, [`Code::ValidationFailed`]
@@ -67,11 +60,11 @@ pub async fn authenticate(core: &Core, token: &str) -> Result<SignedInAdmin> {
 pub async fn change_password(
     core: &Core,
     origin: &Origin,
-    signed_in: &SignedInAdmin,
+    admin: &Admin,
+    session_id: Uuid,
     current: &SecretString,
     new: &SecretString,
 ) -> Result<()> {
-    let admin = &signed_in.admin;
     if !core.passwords.verify(current, Some(&admin.password_hash)).await? {
         return Err(Code::InvalidCredentials.into());
     }
@@ -80,7 +73,7 @@ pub async fn change_password(
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
     admins::set_password(&mut tx, admin.id, &hash, now).await?;
-    core.staff_sessions.end_all(&mut tx, admin.id, Some(signed_in.session_id)).await?;
+    core.staff_sessions.end_all(&mut tx, admin.id, Some(session_id)).await?;
     Ok(tx.commit().await?)
 }
 

@@ -67,6 +67,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// Derives the keys from the realm's secret.
     #[must_use]
     pub fn new(realm: Realm, secret: &SecretString) -> Self {
         let (issuer, audience) = match realm {

@@ -25,6 +25,8 @@ pub struct PageRequest {
     pub sort: Vec<(UserSort, bool)>,
 }
 
+/// One page of the users that match: two statements.
+///
 /// # Errors
 /// When the database fails.
 pub async fn list(core: &Core, filter: &UserFilter, request: &PageRequest) -> Result<UserPage> {
@@ -35,6 +37,8 @@ pub async fn list(core: &Core, filter: &UserFilter, request: &PageRequest) -> Re
     Ok(UserPage { items, total })
 }
 
+/// One user.
+///
 /// # Errors
 /// [`Code::NotFound`].
 pub async fn get(core: &Core, id: Uuid) -> Result<User> {

@@ -50,6 +50,7 @@ struct Shared {
 }
 
 impl Edge {
+    /// The documents tell which methods and parameters a route has.
     #[must_use]
     pub fn new(limits: Limits, documents: [Arc<Document>; 2]) -> Self {
         let (random, clock) = (Random, Clock::default());
@@ -65,6 +66,7 @@ impl<E: Endpoint> Middleware<E> for Edge {
     }
 }
 
+/// What [`Edge`] makes of an endpoint.
 pub struct EdgeEndpoint<E> {
     inner: E,
     shared: Arc<Shared>,

@@ -19,8 +19,11 @@ use super::{super::child, Options, PostgresError, binaries::Binaries, connect, p
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long a fast shutdown may take before an immediate one is asked for.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
-/// Pause before a server that died is started again.
-const RESTART_PAUSE: Duration = Duration::from_millis(200);
+/// Pause before a server that died is started again; it doubles while starts keep failing.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LAST_PAUSE: Duration = Duration::from_secs(5);
+/// A server that ran for longer has not failed to start.
+const STABLE: Duration = Duration::from_secs(10);
 
 #[derive(Default)]
 struct State {
@@ -79,6 +82,8 @@ impl Supervisor {
             state.stopping = true;
             signal(state.pid, Signal::INT);
         }
+        // It may be waiting to start the server again.
+        self.thread.thread().unpark();
         if let Err(RecvTimeoutError::Timeout) = self.ended.recv_timeout(STOP_LIMIT) {
             tracing::warn!("PostgreSQL takes long to stop: stopping it at once");
             signal(lock(&self.state).pid, Signal::QUIT);
@@ -103,7 +108,9 @@ fn supervise(
     state: &Mutex<State>,
     first_end: &mpsc::Sender<()>,
 ) {
+    let mut pause = FIRST_PAUSE;
     loop {
+        let start = Instant::now();
         let started: io::Result<Child> = {
             let mut state = lock(state);
             if state.stopping {
@@ -127,7 +134,9 @@ fn supervise(
             Ok(status) => tracing::error!(%status, "PostgreSQL ended: starting it again"),
             Err(error) => tracing::error!(%error, "PostgreSQL can't be started: trying again"),
         }
-        thread::sleep(RESTART_PAUSE);
+        pause = if start.elapsed() > STABLE { FIRST_PAUSE } else { pause };
+        thread::park_timeout(pause);
+        pause = (pause * 2).min(LAST_PAUSE);
     }
 }
 

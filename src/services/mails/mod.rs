@@ -70,6 +70,8 @@ pub struct Mails {
 }
 
 impl Mails {
+    /// Reads the templates.
+    ///
     /// # Errors
     /// When a template can't be read.
     pub fn new(mailer: Mailer) -> Result<Self> {

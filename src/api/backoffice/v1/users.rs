@@ -173,8 +173,8 @@ impl UsersApi {
         id: Path<Uuid>,
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
-        let (by, reason) = (auth.admin().id, body.0.reason);
-        let user = users::suspend(core.0, auth.origin(), id.0, by, &reason).await?;
+        let (by, reason) = (auth.0.account.id, body.0.reason);
+        let user = users::suspend(core.0, &auth.0.origin, id.0, by, &reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
 
@@ -188,8 +188,8 @@ impl UsersApi {
         id: Path<Uuid>,
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
-        let (by, reason) = (auth.admin().id, body.0.reason);
-        let user = users::reactivate(core.0, auth.origin(), id.0, by, &reason).await?;
+        let (by, reason) = (auth.0.account.id, body.0.reason);
+        let user = users::reactivate(core.0, &auth.0.origin, id.0, by, &reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
 }

@@ -6,7 +6,7 @@ use std::{
 };
 
 use lettre::{
-    AsyncFileTransport, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, header::ContentType},
 };
 use mail_parser::MessageParser;
@@ -35,7 +35,7 @@ pub struct Mail {
 
 enum Transport {
     Smtp(AsyncSmtpTransport<Tokio1Executor>),
-    Outbox(PathBuf, AsyncFileTransport<Tokio1Executor>),
+    Outbox(PathBuf),
 }
 
 /// The configured way to send.
@@ -62,15 +62,14 @@ impl Mailer {
     /// # Errors
     /// When the address of the sender can't be read.
     pub fn outbox(from: &str, folder: PathBuf) -> Result<Self, MailError> {
-        let transport = AsyncFileTransport::new(&folder);
-        Ok(Self { from: mailbox(from)?, transport: Transport::Outbox(folder, transport) })
+        Ok(Self { from: mailbox(from)?, transport: Transport::Outbox(folder) })
     }
 
     /// The outbox's folder, if that is how mail is sent.
     #[must_use]
     pub fn outbox_folder(&self) -> Option<&Path> {
         match &self.transport {
-            Transport::Outbox(folder, _) => Some(folder),
+            Transport::Outbox(folder) => Some(folder),
             Transport::Smtp(_) => None,
         }
     }
@@ -99,13 +98,17 @@ impl Mailer {
                 }
                 Err(e) => Err(MailError::Transport(e.into())),
             },
-            Transport::Outbox(folder, files) => {
-                let failed = |e: Box<dyn std::error::Error + Send + Sync>| MailError::Transport(e);
-                let name = files.send(message).await.map_err(|e| failed(e.into()))?;
-                let (from, to) = (format!("{name}.eml"), format!("{}.eml", mail.id));
-                tokio::fs::rename(folder.join(from), folder.join(to))
-                    .await
-                    .map_err(|e| failed(e.into()))
+            Transport::Outbox(folder) => {
+                // Under another name first: a mail is seen whole or not at all.
+                let (unfinished, done) = (
+                    folder.join(format!("{}.part", mail.id)),
+                    folder.join(format!("{}.eml", mail.id)),
+                );
+                let write = async {
+                    tokio::fs::write(&unfinished, message.formatted()).await?;
+                    tokio::fs::rename(&unfinished, &done).await
+                };
+                write.await.map_err(|e: std::io::Error| MailError::Transport(e.into()))
             }
         }
     }

@@ -25,7 +25,7 @@ use crate::{
         mails::Mails,
         one_time_codes::CodeKey,
         passwords::Passwords,
-        sessions::Policy,
+        sessions::Sessions,
         tokens::{Tokens, hs256},
     },
 };
@@ -53,12 +53,26 @@ pub struct Database {
 }
 
 impl Database {
-    /// Uses the configured database, or starts the embedded one. `shared` uses an embedded one
-    /// that another process runs, instead of failing.
+    /// Uses the configured database, or starts the embedded one.
+    ///
+    /// # Errors
+    /// When the embedded one can't run, or another process runs it.
+    pub async fn open(settings: &Settings) -> Result<Self, StartError> {
+        Self::open_as(settings, Postgres::start).await
+    }
+
+    /// The same, but also uses the embedded one that another process runs.
     ///
     /// # Errors
     /// When the embedded one can't run.
-    pub async fn open(settings: &Settings, shared: bool) -> Result<Self, StartError> {
+    pub async fn open_shared(settings: &Settings) -> Result<Self, StartError> {
+        Self::open_as(settings, Postgres::attach_or_start).await
+    }
+
+    async fn open_as(
+        settings: &Settings,
+        start: impl AsyncFnOnce(&Path, &Options) -> Result<Postgres, PostgresError>,
+    ) -> Result<Self, StartError> {
         if let Some(url) = &settings.database.url {
             let direct_url = settings.database.direct_url.as_ref().unwrap_or(url).clone();
             return Ok(Self { url: url.clone(), direct_url, embedded: None });
@@ -67,11 +81,7 @@ impl Database {
         let own_binary = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
         let options = Options { own_binary, settings: Vec::new() };
         let folder = data_dir.join("postgres");
-        let postgres = if shared {
-            Postgres::attach_or_start(&folder, &options).await?
-        } else {
-            Postgres::start(&folder, &options).await?
-        };
+        let postgres = start(&folder, &options).await?;
         let url = SecretString::from(postgres.url());
         Ok(Self { direct_url: url.clone(), url, embedded: Some(postgres) })
     }
@@ -96,7 +106,6 @@ impl Database {
 /// When a secret or the outbox can't be written, or a setting is of no use.
 pub fn core(settings: &Settings, database: &Database, clock: Clock) -> Result<Core, StartError> {
     hs256::install();
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let pool = &settings.database;
     // Behind a pooler sessions are shared: there the time-outs belong on the role.
     let statement_timeout =
@@ -118,10 +127,10 @@ pub fn core(settings: &Settings, database: &Database, clock: Clock) -> Result<Co
         random: Random,
         passwords: Passwords::new(hashing.memory_kib, hashing.iterations, hashing.parallelism)?,
         code_key: CodeKey::new(&client_secret),
-        client_sessions: policy(Realm::Client, &client_secret, &auth.client),
-        staff_sessions: policy(Realm::Backoffice, &staff_secret, &auth.backoffice),
+        client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
+        staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
         mails: Mails::new(mailer(settings)?)?,
-        health: Arc::new(Health::new(database.is_embedded())),
+        health: Health::new(database.is_embedded()),
     })
 }
 
@@ -146,8 +155,8 @@ pub fn application(
     api::application(core, options, extra)
 }
 
-fn policy(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Policy {
-    Policy {
+fn sessions(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Sessions {
+    Sessions {
         realm,
         tokens: Tokens::new(realm, secret),
         access: TimeDelta::seconds(auth.access_seconds.into()),
@@ -213,9 +222,17 @@ fn prepare_data_dir(data_dir: &Path) -> Result<PathBuf, StartError> {
     })
 }
 
+/// Makes a directory; the rights of one that is there already are its owner's affair.
 fn make_dir(dir: &Path, mode: u32) -> Result<(), StartError> {
     let make = || {
-        fs::DirBuilder::new().recursive(true).mode(mode).create(dir)?;
+        if dir.is_dir() {
+            return Ok(());
+        }
+        if let Some(above) = dir.parent() {
+            fs::create_dir_all(above)?;
+        }
+        fs::DirBuilder::new().mode(mode).create(dir)?;
+        // The mode above is subject to the umask.
         fs::set_permissions(dir, fs::Permissions::from_mode(mode))
     };
     make().map_err(|source| StartError::Io { what: "can't create", path: dir.to_owned(), source })

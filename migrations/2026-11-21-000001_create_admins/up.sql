@@ -29,4 +29,4 @@ CREATE TABLE admin_sessions (
     updated_at                  timestamptz NOT NULL
 );
 
-CREATE INDEX admin_sessions_account_id ON admin_sessions (account_id) WHERE revoked_at IS NULL;
+CREATE INDEX admin_sessions_account_id ON admin_sessions (account_id);

@@ -16,6 +16,7 @@ CREATE TABLE users (
 );
 
 CREATE INDEX users_created_at ON users (created_at, id);
+CREATE INDEX users_status_changed_by ON users (status_changed_by);
 
 -- See admin_sessions.
 CREATE TABLE user_sessions (
@@ -34,7 +35,7 @@ CREATE TABLE user_sessions (
     updated_at                  timestamptz NOT NULL
 );
 
-CREATE INDEX user_sessions_account_id ON user_sessions (account_id) WHERE revoked_at IS NULL;
+CREATE INDEX user_sessions_account_id ON user_sessions (account_id);
 
 -- Codes and tokens that are used once. A newer one for the same purpose replaces the older.
 CREATE TABLE user_one_time_codes (

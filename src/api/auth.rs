@@ -1,7 +1,7 @@
 //! The extractors that prove who is asking. Holding one is the proof, so it is the first
 //! argument of a handler: arguments are evaluated in order.
 
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, ops::Deref, sync::Arc};
 
 use poem::{FromRequest, Request, RequestBody, Result, http::header};
 use poem_openapi::{SecurityScheme, auth::Bearer};
@@ -16,12 +16,12 @@ use crate::{
 /// A signed-in user of the client API.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT", checker = "check_user")]
-pub struct ClientAuth(pub Caller<User>);
+pub struct ClientAuth(Caller<User>);
 
 /// A signed-in member of the staff.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", rename = "StaffToken", bearer_format = "JWT", checker = "check_admin")]
-pub struct StaffAuth(pub Caller<Admin>);
+pub struct StaffAuth(Caller<Admin>);
 
 /// Who asks, in which session, and where the request comes from.
 pub struct Caller<T> {
@@ -29,6 +29,28 @@ pub struct Caller<T> {
     pub session_id: Uuid,
     pub origin: Origin,
 }
+
+macro_rules! gives_its_caller {
+    ($auth:ident, $account:ident) => {
+        impl Deref for $auth {
+            type Target = Caller<$account>;
+
+            fn deref(&self) -> &Self::Target {
+                &self.0
+            }
+        }
+
+        impl $auth {
+            /// Gives the account away.
+            #[must_use]
+            pub fn into_account(self) -> $account {
+                self.0.account
+            }
+        }
+    };
+}
+gives_its_caller!(ClientAuth, User);
+gives_its_caller!(StaffAuth, Admin);
 
 async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
     let (account, session_id) =

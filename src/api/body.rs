@@ -59,7 +59,7 @@ impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
 fn explain<T: Type>(request: &Request, value: &Value) -> Vec<FieldError> {
     let faults = match (request.data::<Arc<Document>>(), T::schema_ref()) {
         (Some(document), MetaSchemaRef::Reference(name)) => {
-            validation::check(document, &document.schema(&name), value)
+            validation::check(document, document.schema(&name), value)
         }
         _ => Vec::new(),
     };

@@ -19,10 +19,16 @@ pub struct Document {
     json: Value,
     /// The JSON text that is served, exported and committed.
     pub text: String,
-    /// The methods of each path, by its [`shape`].
-    allow: BTreeMap<String, String>,
-    /// Where each path's operations stand, by the path's shape.
-    paths: BTreeMap<String, String>,
+    /// By the [`shape`] of the path.
+    routes: BTreeMap<String, Route>,
+}
+
+#[derive(Debug)]
+struct Route {
+    /// As the document names it.
+    path: String,
+    /// Its methods, as the `Allow` header lists them.
+    allow: String,
 }
 
 impl Document {
@@ -32,7 +38,7 @@ impl Document {
         let mut json: Value = serde_json::from_str(made).unwrap_or_default();
         close_request_schemas(&mut json);
         share_examples(&mut json);
-        let (mut allow, mut paths) = (BTreeMap::new(), BTreeMap::new());
+        let mut routes = BTreeMap::new();
         for (path, item) in json["paths"].as_object_mut().into_iter().flatten() {
             let Some(item) = item.as_object_mut() else { continue };
             let mut methods: BTreeSet<String> = BTreeSet::new();
@@ -41,23 +47,24 @@ impl Document {
             {
                 methods.insert(method.to_uppercase());
                 leave_out_impossible_failures(operation);
+                if operation.get("security").is_none() {
+                    operation["security"] = json!([]);
+                }
             }
             if methods.contains("GET") {
                 methods.insert("HEAD".to_owned());
             }
-            let shape = shape(path);
-            allow.insert(shape.clone(), methods.into_iter().collect::<Vec<_>>().join(", "));
-            paths.insert(shape, path.clone());
+            let allow = methods.into_iter().collect::<Vec<_>>().join(", ");
+            routes.insert(shape(path), Route { path: path.clone(), allow });
         }
         let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
         text.push('\n');
-        Self { json, text, allow, paths }
+        Self { json, text, routes }
     }
 
-    /// The named schema.
-    #[must_use]
-    pub fn schema(&self, name: &str) -> Value {
-        json!({ "$ref": format!("#/components/schemas/{name}") })
+    /// The schema with this name.
+    pub(super) fn schema(&self, name: &str) -> &Value {
+        &self.json["components"]["schemas"][name]
     }
 
     /// The schema itself, where `schema` may be a reference.
@@ -70,13 +77,13 @@ impl Document {
 
     /// What the `Allow` header of a 405 says for a route's pattern.
     pub(super) fn allow(&self, pattern: &str) -> Option<&str> {
-        self.allow.get(&shape(pattern)).map(String::as_str)
+        self.routes.get(&shape(pattern)).map(|route| route.allow.as_str())
     }
 
     /// The operation of a route's pattern.
     pub(super) fn operation(&self, method: &Method, pattern: &str) -> Option<&Value> {
-        let path = self.paths.get(&shape(pattern))?;
-        self.json["paths"][path].get(method.as_str().to_lowercase())
+        let route = self.routes.get(&shape(pattern))?;
+        self.json["paths"][&route.path].get(method.as_str().to_lowercase())
     }
 }
 
@@ -172,12 +179,16 @@ fn leave_out_impossible_failures(operation: &mut Value) {
     };
     let (body, security) = (has("requestBody"), has("security"));
     let (path, query) = (in_place("path"), in_place("query"));
+    let is_called =
+        |prefix: &str| operation["operationId"].as_str().is_some_and(|id| id.starts_with(prefix));
+    let (login, refresh) = (is_called("login_"), is_called("refresh_"));
     let none = Map::new();
     let listed = operation["responses"].as_object().unwrap_or(&none).clone();
     let possible = |status: u16| match status {
         400 | 413 | 415 => body,
         422 => body || query,
-        401 | 403 => body || security,
+        401 => security || login || refresh,
+        403 => security || login,
         404 => path,
         409 => body && path,
         _ => true,

@@ -7,7 +7,7 @@ use poem::{
 };
 use poem_openapi::{
     ApiResponse,
-    error::{AuthorizationError, ContentTypeError, ParseParamError, ParsePathError},
+    error::{AuthorizationError, ContentTypeError, ParsePathError},
     payload::{Json, Payload},
     registry::{MetaMediaType, MetaResponse, MetaResponses, Registry},
     types::Type,
@@ -107,8 +107,6 @@ pub(super) fn classify(error: poem::Error) -> ServiceError {
         Code::MethodNotAllowed
     } else if error.is::<ContentTypeError>() {
         Code::UnsupportedMediaType
-    } else if error.is::<ParseParamError>() {
-        Code::ValidationFailed
     } else if error.status().is_client_error() {
         Code::Malformed
     } else {
@@ -145,7 +143,9 @@ pub(super) fn render(error: &ServiceError, request_id: &str) -> Response {
     if error.code.kind() == Kind::Unauthenticated {
         // RFC 6750, 3: a token that came and was refused is named as the reason.
         let challenge = match error.code {
-            Code::TokenExpired | Code::SessionEnded => "Bearer error=\"invalid_token\"",
+            Code::InvalidToken | Code::TokenExpired | Code::SessionEnded => {
+                "Bearer error=\"invalid_token\""
+            }
             _ => "Bearer",
         };
         headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));

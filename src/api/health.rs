@@ -3,15 +3,23 @@
 use std::sync::Arc;
 
 use poem::{handler, web::Data};
-use poem_openapi::{Object, payload::Json};
+use poem_openapi::{Object, payload::Json, types::Example};
 
 use super::envelope::ApiResponse;
 use crate::services::{Code, Core};
 
 /// The answer of a probe.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct Probe {
+    /// What was asked for.
     pub status: String,
+}
+
+impl Example for Probe {
+    fn example() -> Self {
+        Self { status: "alive".to_owned() }
+    }
 }
 
 fn probe(status: &str) -> Json<ApiResponse<Probe>> {

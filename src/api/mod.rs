@@ -74,11 +74,12 @@ pub fn application(
             routes = pages::mount_outbox(routes);
         }
     }
-    let allow = [&documents.client, &documents.backoffice].map(Arc::clone);
+    let both = [&documents.client, &documents.backoffice].map(Arc::clone);
+    let edge = Edge::new(options.limits, both, core.random, core.clock.clone());
     routes
         .nest(BACKOFFICE_PREFIX, backoffice.data(documents.backoffice))
         .nest(CLIENT_PREFIX, client.data(documents.client))
         .data(Arc::new(options.releases))
         .data(core)
-        .with(Edge::new(options.limits, allow))
+        .with(edge)
 }

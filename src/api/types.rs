@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
-    types::{Example, ParseError, ParseFromJSON, ParseResult, ToJSON, Type},
+    types::{Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -22,6 +22,26 @@ pub struct NewPassword(pub SecretString);
 /// A secret that is to be compared: a password in use, a code, a token.
 #[derive(Debug, Clone)]
 pub struct SecretText(pub SecretString);
+
+/// A text to search for; PostgreSQL has no text with U+0000.
+#[derive(Debug, Clone)]
+pub struct SearchText(pub String);
+
+impl SearchText {
+    /// As long as an address may be.
+    const MAX: usize = 254;
+
+    fn parse(text: &str) -> Option<Self> {
+        let fits = text.chars().count() <= Self::MAX && !text.contains('\0');
+        fits.then(|| Self(text.to_owned()))
+    }
+}
+
+impl ParseFromParameter for SearchText {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        Self::parse(text).ok_or_else(|| ParseError::custom("not valid"))
+    }
+}
 
 /// The longest secret that is compared, in characters; a token has about 500.
 pub const MAX_SECRET: usize = 2048;
@@ -118,4 +138,11 @@ text_type!(
     },
     |text| (1..=MAX_SECRET).contains(&text.chars().count()).then(|| Self(text.into())),
     SecretText::expose
+);
+text_type!(
+    SearchText,
+    "string_search",
+    MetaSchema { max_length: Some(SearchText::MAX), ..MetaSchema::new("string") },
+    SearchText::parse,
+    |search| &search.0
 );

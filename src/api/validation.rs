@@ -42,24 +42,20 @@ pub(super) fn nul_characters(value: &Value) -> Vec<FieldError> {
     faults
 }
 
-/// The fault of a text with U+0000.
-pub(super) fn nul(at: &str) -> FieldError {
+fn nul(at: &str) -> FieldError {
     FieldError::new(at, "invalid_character", "must not contain the character U+0000")
-}
-
-/// The decoded names and values of a query.
-pub(super) fn query_pairs(query: &str) -> Vec<(String, String)> {
-    form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 /// Every fault of a query by the operation's parameters.
 pub(super) fn check_query(document: &Document, operation: &Value, query: &str) -> Vec<FieldError> {
     let mut walk = Walk { document, faults: Vec::new() };
-    let query = query_pairs(query);
+    let query: Vec<(String, String)> =
+        form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
     for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
         let name = parameter["name"].as_str().unwrap_or_default();
         match query.iter().find(|(key, _)| key == name) {
+            Some((_, text)) if text.contains('\0') => walk.faults.push(nul(name)),
             Some((_, text)) => {
                 let value = typed(document, &parameter["schema"], text);
                 walk.value(&parameter["schema"], &value, name);
@@ -224,7 +220,7 @@ mod tests {
             "components": {"schemas": {"Body": schema, "City": {"type": "string", "maxLength": 3}}}
         });
         let document = Document::finish(&document.to_string());
-        let found = check(&document, &document.schema("Body"), value);
+        let found = check(&document, document.schema("Body"), value);
         found.into_iter().map(|fault| (fault.field, fault.rule)).collect()
     }
 

@@ -140,7 +140,7 @@ fn export(surface: Surface, output: Option<PathBuf>) -> Outcome {
 }
 
 async fn migrate(settings: &Settings, command: Migrate) -> Outcome {
-    let mut database = Database::open(settings, true).await?;
+    let mut database = Database::open_shared(settings).await?;
     let done = match command {
         Migrate::Up => migrations::up(&database.direct_url).await.map(|applied| {
             for version in applied {
@@ -166,7 +166,7 @@ async fn migrate(settings: &Settings, command: Migrate) -> Outcome {
 }
 
 async fn admin(settings: &Settings, command: Admin) -> Outcome {
-    let mut database = Database::open(settings, true).await?;
+    let mut database = Database::open_shared(settings).await?;
     let done = change_admin(settings, &database, command).await;
     database.stop();
     done

@@ -1,6 +1,10 @@
 //! `serve`: everything in one process.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::Arc,
+    time::Duration,
+};
 
 use poem::Route;
 use secrecy::{ExposeSecret, SecretString};
@@ -20,7 +24,7 @@ use crate::{
 pub(super) async fn serve(settings: Settings) -> Outcome {
     let listener = server::bind(settings.server.listen).await?;
     let address = listener.local_addr()?;
-    let mut database = Database::open(&settings, false).await?;
+    let mut database = Database::open(&settings).await?;
     let served = serve_with(&settings, &database, listener, address).await;
     database.stop();
     served
@@ -72,13 +76,12 @@ fn print_banner(
     address: SocketAddr,
     first_password: Option<SecretString>,
 ) {
-    let host = if address.ip().is_unspecified() {
-        "127.0.0.1".to_owned()
-    } else {
-        address.ip().to_string()
+    // Nobody can open "any address" in a browser.
+    let address = match address.ip() {
+        ip if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
+        _ => address,
     };
-    let host = if address.is_ipv6() && host.contains(':') { format!("[{host}]") } else { host };
-    let base = format!("http://{host}:{}", address.port());
+    let base = format!("http://{address}");
     let storage = if database.is_embedded() { "embedded PostgreSQL" } else { "PostgreSQL" };
     let (version, environment) = (env!("CARGO_PKG_VERSION"), settings.environment);
     println!("\n  Twofold {version} is ready ({environment}, {storage})\n");

@@ -5,7 +5,9 @@
 
 mod check;
 
-use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf, str::FromStr};
+use std::{
+    collections::BTreeMap, ffi::OsString, fmt, net::SocketAddr, path::PathBuf, str::FromStr,
+};
 
 use figment::{
     Figment, Metadata, Profile, Provider,
@@ -174,7 +176,11 @@ impl Settings {
     /// # Errors
     /// Every fault that was found, each with the key and where its value came from.
     pub fn load() -> Result<Self, ConfigError> {
-        Self::from_variables(std::env::vars())
+        // Variables that aren't text can't be ours.
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        Self::from_variables(std::env::vars_os().filter_map(text))
     }
 
     /// The same from the given variables, so that it can be tested.
@@ -193,6 +199,7 @@ impl Settings {
         if environment == Environment::Production {
             figment = figment.merge(Toml::string(PRODUCTION));
         }
+        let defaults = figment.clone();
         for (name, text) in &variables {
             let key = match WELL_KNOWN.iter().find(|(known, _)| known == name) {
                 Some((_, key)) => (*key).to_owned(),
@@ -201,7 +208,9 @@ impl Settings {
                     _ => continue,
                 },
             };
-            figment = figment.merge(Variable { name, key: &key, text });
+            let default = defaults.find_value(&key).ok();
+            figment =
+                figment.merge(Variable { name, key: &key, value: typed(text, default.as_ref()) });
         }
         let mut settings: Self = figment.extract().map_err(ConfigError::from)?;
         settings.environment = environment;
@@ -214,7 +223,17 @@ impl Settings {
 struct Variable<'a> {
     name: &'a str,
     key: &'a str,
-    text: &'a str,
+    value: Value,
+}
+
+/// The text as the type that the default has; settings without a default are texts.
+fn typed(text: &str, default: Option<&Value>) -> Value {
+    let typed = match default {
+        Some(Value::Num(..)) => text.parse::<i64>().ok().map(Value::from),
+        Some(Value::Bool(..)) => text.parse::<bool>().ok().map(Value::from),
+        _ => None,
+    };
+    typed.unwrap_or_else(|| Value::from(text))
 }
 
 impl Provider for Variable<'_> {
@@ -223,14 +242,7 @@ impl Provider for Variable<'_> {
     }
 
     fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let value = if let Ok(number) = self.text.parse::<i64>() {
-            Value::from(number)
-        } else if let Ok(flag) = self.text.parse::<bool>() {
-            Value::from(flag)
-        } else {
-            Value::from(self.text)
-        };
-        let data = nest(self.key, value).into_dict().unwrap_or_default();
+        let data = nest(self.key, self.value.clone()).into_dict().unwrap_or_default();
         Ok(Profile::Default.collect(data))
     }
 }
@@ -287,9 +299,22 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_never_prints_the_value_of_a_secret() {
-        let error = load(&[("DATABASE_URL", "1234567890")]).expect_err("a number").to_string();
-        assert!(!error.contains("1234567890"), "{error}");
+    fn a_fault_never_prints_the_value() {
+        let misplaced = ("TWOFOLD_DATABASE__POOL_MAX_SIZE", "postgresql://u:secret@h/d");
+        let error = load(&[misplaced]).expect_err("no number").to_string();
+        assert!(error.contains("database.pool_max_size") && !error.contains("secret"), "{error}");
+    }
+
+    #[test]
+    fn a_text_of_digits_stays_a_text() {
+        let digits = "1".repeat(32);
+        let settings = load(&[
+            ("TWOFOLD_AUTH__CLIENT__SECRET", &digits),
+            ("TWOFOLD_RELEASE__IOS__LATEST_VERSION", "2"),
+        ])
+        .expect("valid");
+        assert_eq!(settings.release["ios"].latest_version, "2");
+        assert_eq!(settings.auth.client.secret.expect("set").expose_secret(), digits);
     }
 
     #[test]

@@ -80,6 +80,20 @@ pub async fn find_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<A
         .optional()
 }
 
+/// The same, locked until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<Admin>> {
+    admins::table
+        .filter(admins::email.eq(email))
+        .select(Admin::as_select())
+        .for_update()
+        .first(conn)
+        .await
+        .optional()
+}
+
 /// The admin of a session that has not ended, in one statement.
 ///
 /// # Errors
@@ -103,21 +117,23 @@ pub async fn find_by_session(
         .optional()
 }
 
-/// Replaces the password.
+/// Replaces the password of `old_hash`; `false` when that is not theirs any more.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_password(
+pub async fn replace_password(
     conn: &mut Conn,
     id: Uuid,
-    password_hash: &str,
+    old_hash: &str,
+    new_hash: &str,
     now: DateTime<Utc>,
-) -> QueryResult<()> {
-    diesel::update(admins::table.find(id))
-        .set((admins::password_hash.eq(password_hash), admins::updated_at.eq(now)))
+) -> QueryResult<bool> {
+    let updated = diesel::update(admins::table.find(id))
+        .filter(admins::password_hash.eq(old_hash))
+        .set((admins::password_hash.eq(new_hash), admins::updated_at.eq(now)))
         .execute(conn)
         .await?;
-    Ok(())
+    Ok(updated == 1)
 }
 
 /// Notes a sign-in with the password of `password_hash`; `false` when it is not theirs any more.

@@ -59,38 +59,36 @@ pub async fn insert(conn: &mut Conn, new: NewMail<'_>) -> QueryResult<()> {
     Ok(())
 }
 
-/// Takes mails that are due. Nobody else takes them for `lease`; if the sender dies, they are
-/// due again afterwards.
+/// Takes the mail that has been due for longest. Nobody else takes it for `lease`; if the sender
+/// dies, it is due again afterwards.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn claim(
     conn: &mut Conn,
-    limit: i64,
     lease: TimeDelta,
     now: DateTime<Utc>,
-) -> QueryResult<Vec<MailRow>> {
+) -> QueryResult<Option<MailRow>> {
     let due = mails::table
         .filter(mails::state.eq(MailState::Pending).and(mails::next_attempt_at.le(now)))
         .order((mails::next_attempt_at, mails::id))
-        .limit(limit)
         .for_update()
         .skip_locked()
         .select(mails::id)
-        .load::<Uuid>(conn)
-        .await?;
-    if due.is_empty() {
-        return Ok(Vec::new());
-    }
-    diesel::update(mails::table.filter(mails::id.eq_any(due)))
+        .first::<Uuid>(conn)
+        .await
+        .optional()?;
+    let Some(id) = due else { return Ok(None) };
+    diesel::update(mails::table.find(id))
         .set((
             mails::attempts.eq(mails::attempts + 1),
             mails::next_attempt_at.eq(now + lease),
             mails::updated_at.eq(now),
         ))
         .returning(MailRow::as_returning())
-        .get_results(conn)
+        .get_result(conn)
         .await
+        .map(Some)
 }
 
 /// How a try ended.
@@ -138,16 +136,4 @@ pub async fn finish(
         }
     };
     Ok(())
-}
-
-/// When the oldest mail that waits for its first try was written.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn oldest_untried(conn: &mut Conn) -> QueryResult<Option<DateTime<Utc>>> {
-    mails::table
-        .filter(mails::state.eq(MailState::Pending).and(mails::attempts.eq(0)))
-        .select(diesel::dsl::min(mails::created_at))
-        .first(conn)
-        .await
 }

@@ -24,6 +24,17 @@ pub enum Actor {
     System,
 }
 
+impl Actor {
+    /// The admin, if it is one.
+    #[must_use]
+    pub fn admin_id(self) -> Option<Uuid> {
+        match self {
+            Self::Admin(id) => Some(id),
+            Self::Anonymous | Self::User(_) | Self::System => None,
+        }
+    }
+}
+
 /// Where a change comes from.
 #[derive(Debug, Clone)]
 pub struct Origin {

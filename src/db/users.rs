@@ -211,7 +211,8 @@ pub struct StatusChange<'a> {
     pub from: UserStatus,
     pub to: UserStatus,
     pub reason: &'a str,
-    pub by: Uuid,
+    /// The admin, if it was one.
+    pub by: Option<Uuid>,
     pub now: DateTime<Utc>,
 }
 

@@ -17,10 +17,13 @@ const POLL: Duration = Duration::from_secs(1);
 pub async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow_and_update() {
         let started = Instant::now();
-        if let Err(error) = core.mails.deliver_due(&core).await {
-            tracing::warn!("mail can't be sent: {}", Chain(&error));
-        }
+        let delivered = core.mails.deliver_next(&core).await;
         core.health.jobs_are_alive(started.elapsed());
+        match delivered {
+            Ok(Some(_)) => continue,
+            Ok(None) => {}
+            Err(error) => tracing::warn!("mail can't be sent: {}", Chain(&error)),
+        }
         tokio::select! {
             _ = tokio::time::timeout(POLL, core.mails.written()) => {}
             _ = stop.changed() => {}

@@ -135,7 +135,7 @@ pub async fn login(
 /// Tells whose access token it is, and of which session: one statement.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`], [`Code::TokenExpired`], [`Code::SessionEnded`], or
+/// [`Code::InvalidToken`], [`Code::TokenExpired`], [`Code::SessionEnded`], or
 /// [`Code::AccountSuspended`].
 pub async fn authenticate(core: &Core, token: &str) -> Result<(User, Uuid)> {
     let now = core.clock.now();

@@ -63,8 +63,10 @@ macro_rules! catalogue {
 catalogue! {
     /// The body is not JSON, or the request can't be read.
     Malformed = 400, Malformed, "malformed_request", "The request could not be read.";
-    /// No token, or one that was never valid here.
+    /// No token.
     Unauthenticated = 401, Unauthenticated, "unauthenticated", "Sign in to use this operation.";
+    /// A token that was never valid here.
+    InvalidToken = 401, Unauthenticated, "invalid_token", "The token is not valid here.";
     /// The access token is past its time: refresh it.
     TokenExpired = 401, Unauthenticated, "token_expired", "The token has expired.";
     /// The session was ended by a logout, a change of password or an administrator.

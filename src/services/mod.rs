@@ -12,8 +12,6 @@ pub mod staff;
 pub mod tokens;
 pub mod users;
 
-use std::sync::Arc;
-
 use crate::{
     adapters::{clock::Clock, random::Random},
     db::Db,
@@ -31,8 +29,8 @@ pub struct Core {
     pub random: Random,
     pub passwords: passwords::Passwords,
     pub code_key: one_time_codes::CodeKey,
-    pub client_sessions: sessions::Policy,
-    pub staff_sessions: sessions::Policy,
+    pub client_sessions: sessions::Sessions,
+    pub staff_sessions: sessions::Sessions,
     pub mails: mails::Mails,
-    pub health: Arc<health::Health>,
+    pub health: health::Health,
 }

@@ -2,10 +2,10 @@
 
 use chrono::TimeDelta;
 use ring::hmac;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use uuid::Uuid;
 
-use super::{Core, Result};
+use super::{Core, Result, tokens::derive_key};
 use crate::db::{
     Tx,
     user_one_time_codes::{self as codes, NewCode, Purpose},
@@ -25,9 +25,8 @@ impl CodeKey {
     /// Derives the key from a realm's secret.
     #[must_use]
     pub fn new(secret: &SecretString) -> Self {
-        let master = hmac::Key::new(hmac::HMAC_SHA256, secret.expose_secret().as_bytes());
-        let derived = hmac::sign(&master, b"twofold one-time codes v1");
-        Self(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()))
+        let key = derive_key(secret, "twofold-client", "one-time codes");
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &key))
     }
 
     fn hash(&self, code: &str) -> Vec<u8> {

@@ -11,8 +11,8 @@ use tokio::sync::Semaphore;
 
 use super::{Code, FieldError, Result, ServiceError};
 
-/// The shortest password without a second factor, in characters (NIST SP 800-63B-4, 3.1.1.2
-/// asks for 15 as a recommendation and 8 at least).
+/// The shortest password without a second factor, in characters. ASVS 5.0, 6.2.1 asks for 8 at
+/// least and recommends 15.
 pub const MIN_LENGTH: usize = 12;
 /// The longest, in characters; nothing is ever cut off.
 pub const MAX_LENGTH: usize = 256;

@@ -26,8 +26,8 @@ const REUSE_GRACE: TimeDelta = TimeDelta::seconds(10);
 /// The longest `User-Agent` that is kept, in characters.
 const MAX_USER_AGENT: usize = 512;
 
-/// The rules for the sessions of one realm.
-pub struct Policy {
+/// The sessions of one realm, and their rules.
+pub struct Sessions {
     pub realm: Realm,
     pub tokens: Tokens,
     /// The life of an access token.
@@ -49,7 +49,7 @@ pub struct TokenPair {
     pub refresh_expires_in: i64,
 }
 
-impl Policy {
+impl Sessions {
     /// Opens a session for an account that has proved who it is.
     ///
     /// # Errors
@@ -79,7 +79,7 @@ impl Policy {
     ///
     /// # Errors
     /// [`Code::SessionEnded`] for a session that is over, [`Code::RefreshTokenReused`] for an
-    /// old token (which ends the session), [`Code::Unauthenticated`] for anything else.
+    /// old token (which ends the session), [`Code::InvalidToken`] for anything else.
     pub async fn refresh(&self, core: &Core, origin: &Origin, token: &str) -> Result<TokenPair> {
         let verified = self.tokens.verify(TokenKind::Refresh, token, core.clock.now());
         let claims = verified.map_err(|error| match error.code {

@@ -8,7 +8,7 @@ use super::{
     passwords::check_policy, sessions::TokenPair,
 };
 use crate::db::{
-    Origin,
+    Origin, Tx,
     admins::{self, Admin, NewAdmin},
 };
 
@@ -43,7 +43,7 @@ pub async fn login(
 /// Tells whose access token it is, and of which session: one statement.
 ///
 /// # Errors
-/// [`Code::Unauthenticated`], [`Code::TokenExpired`] or [`Code::SessionEnded`].
+/// [`Code::InvalidToken`], [`Code::TokenExpired`] or [`Code::SessionEnded`].
 pub async fn authenticate(core: &Core, token: &str) -> Result<(Admin, Uuid)> {
     let now = core.clock.now();
     let claims = core.staff_sessions.verify_access(token, now)?;
@@ -72,7 +72,10 @@ pub async fn change_password(
     let hash = core.passwords.hash(new).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    admins::set_password(&mut tx, admin.id, &hash, now).await?;
+    // Fails to match when the password was reset while this one was hashed.
+    if !admins::replace_password(&mut tx, admin.id, &admin.password_hash, &hash, now).await? {
+        return Err(Code::InvalidCredentials.into());
+    }
     core.staff_sessions.end_all(&mut tx, admin.id, Some(session_id)).await?;
     Ok(tx.commit().await?)
 }
@@ -96,16 +99,7 @@ pub async fn create(
     check_policy("password", &password, &[email.as_str(), name])?;
     let hash = core.passwords.hash(&password).await?;
     let mut tx = core.db.begin(origin).await?;
-    let (id, now) = (core.random.id(tx.now), tx.now);
-    let row = NewAdmin {
-        id,
-        email: email.as_str(),
-        name,
-        password_hash: &hash,
-        is_super_admin: true,
-        now,
-    };
-    admins::insert(&mut tx, row).await?.ok_or(Code::EmailTaken)?;
+    insert_super_admin(core, &mut tx, email.as_str(), name, &hash).await?;
     tx.commit().await?;
     Ok(password)
 }
@@ -122,18 +116,22 @@ pub async fn create_first(core: &Core, origin: &Origin) -> Result<Option<SecretS
     }
     let password = SecretString::from(core.random.password());
     let hash = core.passwords.hash(&password).await?;
-    let (id, now) = (core.random.id(tx.now), tx.now);
-    let row = NewAdmin {
-        id,
-        email: FIRST_EMAIL,
-        name: "Super Admin",
-        password_hash: &hash,
-        is_super_admin: true,
-        now,
-    };
-    admins::insert(&mut tx, row).await?;
+    insert_super_admin(core, &mut tx, FIRST_EMAIL, "Super Admin", &hash).await?;
     tx.commit().await?;
     Ok(Some(password))
+}
+
+async fn insert_super_admin(
+    core: &Core,
+    tx: &mut Tx,
+    email: &str,
+    name: &str,
+    password_hash: &str,
+) -> Result<()> {
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let row = NewAdmin { id, email, name, password_hash, is_super_admin: true, now };
+    admins::insert(tx, row).await?.ok_or(Code::EmailTaken)?;
+    Ok(())
 }
 
 /// Gives an admin a new password, the given one or a random one, ends their sessions, and
@@ -152,8 +150,8 @@ pub async fn reset_password(
     let hash = core.passwords.hash(&password).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let admin = admins::find_by_email(&mut tx, email.as_str()).await?.ok_or(Code::NotFound)?;
-    admins::set_password(&mut tx, admin.id, &hash, now).await?;
+    let admin = admins::lock_by_email(&mut tx, email.as_str()).await?.ok_or(Code::NotFound)?;
+    admins::replace_password(&mut tx, admin.id, &admin.password_hash, &hash, now).await?;
     core.staff_sessions.end_all(&mut tx, admin.id, None).await?;
     tx.commit().await?;
     Ok(password)

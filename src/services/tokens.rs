@@ -75,7 +75,7 @@ impl Tokens {
             Realm::Backoffice => ("twofold-backoffice", "backoffice-api"),
         };
         let keys = |kind: TokenKind| {
-            let key = derive(secret.expose_secret().as_bytes(), issuer, kind.typ());
+            let key = derive_key(secret, issuer, kind.typ());
             Keys {
                 encoding: EncodingKey::from_secret(&key),
                 decoding: DecodingKey::from_secret(&key),
@@ -126,7 +126,7 @@ impl Tokens {
     /// Checks everything about a token but its session.
     ///
     /// # Errors
-    /// [`Code::TokenExpired`] for a genuine token past its time, [`Code::Unauthenticated`] for
+    /// [`Code::TokenExpired`] for a genuine token past its time, [`Code::InvalidToken`] for
     /// all else; nothing tells an attacker what was wrong.
     pub fn verify(&self, kind: TokenKind, token: &str, now: DateTime<Utc>) -> Result<Claims> {
         let mut rules = Validation::new(Algorithm::HS256);
@@ -138,13 +138,13 @@ impl Tokens {
         rules.set_audience(&[self.audience]);
         rules.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         let decoded = jsonwebtoken::decode::<Claims>(token, &self.keys(kind).decoding, &rules)
-            .map_err(|_| Code::Unauthenticated)?;
+            .map_err(|_| Code::InvalidToken)?;
         if decoded.header.typ.as_deref() != Some(kind.typ()) {
-            return Err(Code::Unauthenticated.into());
+            return Err(Code::InvalidToken.into());
         }
         let (claims, now) = (decoded.claims, now.timestamp());
         if now < claims.nbf {
-            return Err(Code::Unauthenticated.into());
+            return Err(Code::InvalidToken.into());
         }
         if now >= claims.exp {
             return Err(Code::TokenExpired.into());
@@ -154,12 +154,12 @@ impl Tokens {
 }
 
 /// HKDF-SHA-256 (RFC 5869): one secret, a key for each use.
-fn derive(secret: &[u8], realm: &str, kind: &str) -> [u8; 32] {
+pub(super) fn derive_key(secret: &SecretString, realm: &str, kind: &str) -> [u8; 32] {
     let salt = hkdf::Salt::new(hkdf::HKDF_SHA256, b"twofold token keys v1");
     let mut key = [0; 32];
     let info = [realm.as_bytes(), b"/", kind.as_bytes()];
     #[expect(clippy::expect_used, reason = "it fails for lengths above 255 hashes only")]
-    salt.extract(secret)
+    salt.extract(secret.expose_secret().as_bytes())
         .expand(&info, hkdf::HKDF_SHA256)
         .and_then(|output| output.fill(&mut key))
         .expect("32 bytes are one hash");

@@ -50,43 +50,38 @@ pub async fn get(core: &Core, id: Uuid) -> Result<User> {
 ///
 /// # Errors
 /// [`Code::NotFound`] or [`Code::UserAlreadySuspended`].
-pub async fn suspend(
-    core: &Core,
-    origin: &Origin,
-    id: Uuid,
-    by: Uuid,
-    reason: &str,
-) -> Result<User> {
-    let mut tx = core.db.begin(origin).await?;
-    let (from, to) = (UserStatus::Active, UserStatus::Suspended);
-    let change = StatusChange { from, to, reason, by, now: tx.now };
-    let Some(user) = users::change_status(&mut tx, id, change).await? else {
-        users::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
-        return Err(Code::UserAlreadySuspended.into());
-    };
-    core.client_sessions.end_all(&mut tx, id, None).await?;
-    tx.commit().await?;
-    Ok(user)
+pub async fn suspend(core: &Core, origin: &Origin, id: Uuid, reason: &str) -> Result<User> {
+    change_status(core, origin, id, UserStatus::Suspended, reason).await
 }
 
 /// Lets a suspended user sign in again.
 ///
 /// # Errors
 /// [`Code::NotFound`] or [`Code::UserNotSuspended`].
-pub async fn reactivate(
+pub async fn reactivate(core: &Core, origin: &Origin, id: Uuid, reason: &str) -> Result<User> {
+    change_status(core, origin, id, UserStatus::Active, reason).await
+}
+
+async fn change_status(
     core: &Core,
     origin: &Origin,
     id: Uuid,
-    by: Uuid,
+    to: UserStatus,
     reason: &str,
 ) -> Result<User> {
+    let (from, already) = match to {
+        UserStatus::Suspended => (UserStatus::Active, Code::UserAlreadySuspended),
+        UserStatus::Active => (UserStatus::Suspended, Code::UserNotSuspended),
+    };
     let mut tx = core.db.begin(origin).await?;
-    let (from, to) = (UserStatus::Suspended, UserStatus::Active);
-    let change = StatusChange { from, to, reason, by, now: tx.now };
+    let change = StatusChange { from, to, reason, by: origin.actor.admin_id(), now: tx.now };
     let Some(user) = users::change_status(&mut tx, id, change).await? else {
         users::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
-        return Err(Code::UserNotSuspended.into());
+        return Err(already.into());
     };
+    if to == UserStatus::Suspended {
+        core.client_sessions.end_all(&mut tx, id, None).await?;
+    }
     tx.commit().await?;
     Ok(user)
 }

@@ -55,8 +55,12 @@ async fn lists_are_paged_searched_filtered_and_sorted() {
     let found = list(&app, &token, "?search=l_i").await.data();
     assert_eq!(emails(&found), ["al_ice"], "nothing in a search is a wildcard");
     assert_eq!(list(&app, &token, "?search=ada").await.data()["total"], 4, "by name");
+    let umlaut = json!({"email": "umlaut@example.com", "password": PASSWORD, "name": "Änne"});
+    app.post("/api/v1/auth/register", umlaut).send().await.assert_done();
+    app.code_for("umlaut@example.com").await;
+    assert_eq!(emails(&list(&app, &token, "?search=%C3%A4NNE").await.data()), ["umlaut"]);
     assert_eq!(list(&app, &token, "?status=suspended").await.data()["total"], 0);
-    assert_eq!(list(&app, &token, "?status=active").await.data()["total"], 4);
+    assert_eq!(list(&app, &token, "?status=active").await.data()["total"], 5);
 }
 
 #[tokio::test]
@@ -64,17 +68,26 @@ async fn every_bad_parameter_is_named() {
     let app = TestApp::start().await;
     let token = app.admin_token().await;
     let faults = list(&app, &token, "?page=0&per_page=101&status=deleted&sort=x").await.faults();
-    let expected = [("page", "too_small"), ("per_page", "too_large"), ("status", "enum")];
+    let expected =
+        [("page", "too_small"), ("per_page", "too_large"), ("status", "enum"), ("sort", "pattern")];
     assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
     let faults = list(&app, &token, "?page=one").await.faults();
     assert_eq!(faults, [("page".to_owned(), "type".to_owned())]);
-    for sort in ["password_hash", "email,email", "", "email;drop"] {
+    for (sort, rule) in [
+        ("password_hash", "pattern"),
+        ("", "pattern"),
+        ("email;drop", "pattern"),
+        ("email,", "pattern"),
+        ("email,-email", "sort"),
+    ] {
         let faults = list(&app, &token, &format!("?sort={sort}")).await.faults();
-        assert_eq!(faults, [("sort".to_owned(), "sort".to_owned())], "{sort}");
+        assert_eq!(faults, [("sort".to_owned(), rule.to_owned())], "{sort}");
     }
     let faults = list(&app, &token, "?search=a%00b").await.faults();
     assert_eq!(faults, [("search".to_owned(), "invalid_character".to_owned())]);
-    list(&app, "x", "?page=0").await.assert_error(401, "unauthenticated");
+    for query in ["?page=0", "?search=%00"] {
+        list(&app, "x", query).await.assert_error(401, "invalid_token");
+    }
 }
 
 #[tokio::test]

@@ -209,19 +209,19 @@ async fn a_token_of_another_kind_or_surface_opens_nothing() {
     let (admin_access, admin_refresh) =
         (text(&admin["access_token"]), text(&admin["refresh_token"]));
     for token in [&user_refresh, &admin_access, &admin_refresh, "x"] {
-        me(&app, token).await.assert_error(401, "unauthenticated");
+        me(&app, token).await.assert_error(401, "invalid_token");
     }
     for token in [&user_access, &user_refresh, &admin_refresh] {
         let answer = app.get("/api/v1/backoffice/auth/me").bearer(token).send().await;
-        answer.assert_error(401, "unauthenticated");
+        answer.assert_error(401, "invalid_token");
     }
     for token in [&user_access, &admin_access, &admin_refresh] {
-        refresh(&app, token).await.assert_error(401, "unauthenticated");
+        refresh(&app, token).await.assert_error(401, "invalid_token");
     }
     for token in [&user_access, &user_refresh, &admin_access] {
         let body = json!({"refresh_token": token});
         let answer = app.post("/api/v1/backoffice/auth/refresh", body).send().await;
-        answer.assert_error(401, "unauthenticated");
+        answer.assert_error(401, "invalid_token");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use twofold::db::migrations;
 
@@ -17,6 +18,9 @@ async fn a_dead_database_is_503_and_its_return_needs_no_restart() {
     let login = || app.post("/api/v1/auth/login", credentials.clone()).send();
     login().await.assert_error(401, "invalid_credentials");
 
+    // Killed, and not started again by its supervisor.
+    let pid = i32::try_from(postgres.pid().expect("it runs")).expect("a process id");
+    kill_process(Pid::from_raw(pid).expect("a process"), Signal::KILL).expect("it runs");
     postgres.stop();
     // More at once than the pool has connections, again and again.
     for _ in 0..3 {
@@ -35,12 +39,13 @@ async fn a_dead_database_is_503_and_its_return_needs_no_restart() {
     }
     app.get("/health/live").send().await.data();
     app.get("/health/ready").send().await.assert_error(503, "service_unavailable");
-    tokio::time::sleep(Duration::from_secs(1)).await;
     let started = Instant::now();
     let health = app.get("/api/v1/config/health").send().await;
     assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
     assert_eq!((health.status, &health.json()["code"]), (503, &json!(503)));
     assert_eq!(health.header("retry-after"), "1");
+    assert_eq!(health.json()["error"], "service_unavailable");
+    assert_eq!(health.json()["request_id"], health.header("x-request-id"));
     let data = &health.json()["data"];
     assert_eq!(
         (&data["status"], &data["services"]["database"]["status"]),

@@ -1,6 +1,6 @@
 //! Query functions on a database of their own, where HTTP can't reach their edges.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use chrono::TimeDelta;
 use twofold::{
@@ -13,7 +13,7 @@ use twofold::{
     },
 };
 
-use crate::support::TestDb;
+use crate::support::{TestDb, cluster::connect};
 
 fn pool(db: &TestDb) -> Db {
     let settings = PoolSettings {
@@ -143,7 +143,7 @@ async fn two_senders_never_take_the_same_mail() {
     let db = pool(&test_db);
     let mut tx = db.begin(&origin()).await.expect("begun");
     let now = tx.now;
-    for _ in 0..3 {
+    for _ in 0..2 {
         let id = Random.id(now);
         let new = NewMail { id, recipient: "a@example.com", subject: "s", body: "b", now };
         mails::insert(&mut tx, new).await.expect("inserted");
@@ -152,14 +152,54 @@ async fn two_senders_never_take_the_same_mail() {
     let (mut first, mut second) =
         (db.begin(&origin()).await.expect("begun"), db.begin(&origin()).await.expect("begun"));
     let (lease, now) = (TimeDelta::minutes(1), first.now);
-    let one = mails::claim(&mut first, 2, lease, now).await.expect("claimed");
-    let two = mails::claim(&mut second, 2, lease, now).await.expect("claimed");
-    assert_eq!((one.len(), two.len()), (2, 1));
+    let one = mails::claim(&mut first, lease, now).await.expect("asked").expect("due");
+    let two = mails::claim(&mut second, lease, now).await.expect("asked").expect("due");
+    assert_ne!(one.id, two.id);
+    assert!(mails::claim(&mut second, lease, now).await.expect("asked").is_none());
     first.commit().await.expect("committed");
     drop(second);
     let mut third = db.begin(&origin()).await.expect("begun");
-    let early = mails::claim(&mut third, 9, lease, now).await.expect("claimed");
-    assert_eq!(early.len(), 1, "the one given back");
-    let late = mails::claim(&mut third, 9, lease, now + lease).await.expect("claimed");
-    assert_eq!(late.len(), 3, "the leases are over");
+    let given_back = mails::claim(&mut third, lease, now).await.expect("asked").expect("due");
+    assert_eq!(given_back.id, two.id);
+    assert!(mails::claim(&mut third, lease, now).await.expect("asked").is_none());
+    let late = mails::claim(&mut third, lease, now + lease).await.expect("asked");
+    assert_eq!(late.expect("its lease is over").attempts, 2);
+}
+
+#[tokio::test]
+async fn the_pool_keeps_to_its_settings() {
+    let test_db = TestDb::create().await;
+    let settings = PoolSettings {
+        max_size: 3,
+        min_idle: 2,
+        max_lifetime: Duration::from_millis(200),
+        wait: Duration::from_millis(200),
+        statement_timeout: None,
+    };
+    let watcher = connect(&test_db.url).await;
+    let pids = async || {
+        let sql = "SELECT pid FROM pg_stat_activity \
+                   WHERE datname = current_database() AND application_name = 'twofold'";
+        let rows = watcher.query(sql, &[]).await.expect("asked");
+        rows.iter().map(|row| row.get(0)).collect::<BTreeSet<i32>>()
+    };
+    let db = Db::new(test_db.url.clone().into(), settings, Clock::default());
+    assert!(pids().await.is_empty(), "nothing is opened before the first use");
+    db.ping().await.expect("it answers");
+    while pids().await.len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(db.conn().await.expect("connection"));
+    }
+    let before = pids().await;
+    assert_eq!(before.len(), 3);
+    assert!(db.conn().await.is_err(), "no more than max_size");
+    // They are older than max_lifetime when they come back.
+    drop(held);
+    db.ping().await.expect("it answers");
+    while !pids().await.is_disjoint(&before) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
 }

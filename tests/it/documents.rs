@@ -79,6 +79,9 @@ fn every_operation_says_what_callers_need() {
             let id = operation["operationId"].as_str().expect("an id");
             assert!(id.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{at}: {id}");
             let responses = operation["responses"].as_object().expect("responses");
+            let guarded = !operation["security"].as_array().expect("said in any case").is_empty();
+            let checks = id.starts_with("login_") || id.starts_with("refresh_");
+            assert_eq!(responses.contains_key("401"), guarded || checks, "{at}: 401");
             // Health speaks for itself; everything else can fail.
             if id != "get_health" {
                 for status in ["500", "503", "default"] {
@@ -93,22 +96,36 @@ fn every_operation_says_what_callers_need() {
 }
 
 #[test]
-fn every_field_is_described_and_request_bodies_are_closed() {
+fn every_field_has_a_description_and_an_example_and_request_bodies_are_closed() {
     for (name, document) in documents() {
         for (schema_name, schema) in document["components"]["schemas"].as_object().expect("schemas")
         {
             for (field, property) in schema["properties"].as_object().into_iter().flatten() {
-                let described =
-                    property["description"].is_string() || property.get("$ref").is_some();
-                let generic = matches!(field.as_str(), "items" | "data");
-                assert!(described || generic, "{name}: {schema_name}.{field} has no description");
+                let at = format!("{name}: {schema_name}.{field}");
+                // What refers to a schema is described and shown there.
+                if property.get("$ref").is_none() && property.get("allOf").is_none() {
+                    assert!(property["description"].is_string(), "{at} has no description");
+                    let example = &schema["example"][field];
+                    assert!(!example.is_null() || is_absent(field), "{at} has no example");
+                }
             }
             if schema_name.ends_with("Request") {
                 assert_eq!(schema["additionalProperties"], false, "{name}: {schema_name}");
-                assert!(schema["example"].is_object(), "{name}: {schema_name} has no example");
+            }
+        }
+        for (path, method, operation) in operations(&document) {
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                let at = format!("{method} {path}: {}", parameter["name"]);
+                assert!(parameter["description"].is_string(), "{at} has no description");
+                assert!(!parameter["schema"]["example"].is_null(), "{at} has no example");
             }
         }
     }
+}
+
+/// Fields that the example of an ordinary object leaves out.
+fn is_absent(field: &str) -> bool {
+    ["status_reason", "status_changed_at", "status_changed_by", "last_login_at"].contains(&field)
 }
 
 #[test]
@@ -141,7 +158,7 @@ async fn closed_bodies_and_guards_hold_on_every_operation() {
                 answer.assert_error(401, "unauthenticated");
                 let foreign = if name == "client" { &admin } else { &user };
                 let answer = app.request(method.clone(), &path).bearer(foreign).json(body.clone());
-                answer.send().await.assert_error(401, "unauthenticated");
+                answer.send().await.assert_error(401, "invalid_token");
             }
             if operation.get("requestBody").is_some() {
                 let request = app.request(method, &path).json(body);

@@ -52,8 +52,12 @@ struct Shared {
 impl Edge {
     /// The documents tell which methods and parameters a route has.
     #[must_use]
-    pub fn new(limits: Limits, documents: [Arc<Document>; 2]) -> Self {
-        let (random, clock) = (Random, Clock::default());
+    pub fn new(
+        limits: Limits,
+        documents: [Arc<Document>; 2],
+        random: Random,
+        clock: Clock,
+    ) -> Self {
         Self { shared: Arc::new(Shared { limits, documents, random, clock }) }
     }
 }
@@ -116,7 +120,6 @@ impl<E: Endpoint> EdgeEndpoint<E> {
         if declared.is_some_and(|length| length > limits.max_body_bytes) {
             return Err(Code::TooLarge.into());
         }
-        refuse_nul_in_query(request.uri())?;
         request.extensions_mut().insert(RequestId(id.to_owned()));
         let too_large = limit_body(&mut request, limits.max_body_bytes);
         let (method, uri) = (request.method().clone(), request.uri().clone());
@@ -162,16 +165,6 @@ impl<E: Endpoint> EdgeEndpoint<E> {
         }
         Err(error::classify(error))
     }
-}
-
-/// PostgreSQL has no text with U+0000.
-fn refuse_nul_in_query(uri: &Uri) -> Result<(), ServiceError> {
-    let faults: Vec<FieldError> = validation::query_pairs(uri.query().unwrap_or_default())
-        .into_iter()
-        .filter(|(name, value)| name.contains('\0') || value.contains('\0'))
-        .map(|(name, _)| validation::nul(&name.replace('\0', "")))
-        .collect();
-    if faults.is_empty() { Ok(()) } else { Err(ServiceError::invalid(faults)) }
 }
 
 /// Counts the body as it is read, chunked ones too, and ends it at the limit.

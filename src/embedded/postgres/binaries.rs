@@ -6,26 +6,34 @@ use std::{
     process::Command,
 };
 
-/// Where packages put versioned servers: a directory, and the path below `<version>/`.
-const USUAL: [(&str, &str); 6] = [
-    ("/usr/lib/postgresql", "bin"),
-    ("/usr/pgsql", "bin"),
-    ("/opt/homebrew/opt", "bin"),
-    ("/usr/local/opt", "bin"),
-    ("/Library/PostgreSQL", "bin"),
-    ("/Applications/Postgres.app/Contents/Versions", "bin"),
+/// Where packages put versioned servers: a directory, what stands before the version in the
+/// names below it, and where the binaries are below that.
+const USUAL: [(&str, &str, &str); 6] = [
+    ("/usr/lib/postgresql", "", "bin"),
+    ("/usr", "pgsql-", "bin"),
+    ("/opt/homebrew/opt", "postgresql@", "bin"),
+    ("/usr/local/opt", "postgresql@", "bin"),
+    ("/Library/PostgreSQL", "", "bin"),
+    ("/Applications/Postgres.app/Contents/Versions", "", "bin"),
 ];
 
-/// No server binaries on this machine.
+/// The oldest server that the product is made for.
+const OLDEST: u32 = 15;
+
+/// No server binaries of use on this machine.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no PostgreSQL server was found on this machine.\n\
+    "no PostgreSQL server {OLDEST} or newer was found on this machine{}.\n\
      Install one:      {}\n\
      or use your own:  set DATABASE_URL=postgresql://user:password@host/database\n\
      or say where:     set PG_BIN to the directory that holds postgres and initdb",
+    found.as_ref().map(|version| format!(" (only {version})")).unwrap_or_default(),
     install_command()
 )]
-pub struct NoBinaries;
+pub struct NoBinaries {
+    /// The version that is too old.
+    found: Option<String>,
+}
 
 /// The directory with `postgres`, `initdb` and `pg_ctl`.
 #[derive(Debug)]
@@ -34,14 +42,17 @@ pub(super) struct Binaries(PathBuf);
 impl Binaries {
     /// `PG_BIN`, then `PATH`, then the usual directories, newest first.
     pub(super) fn find() -> Result<Self, NoBinaries> {
-        if let Some(chosen) = env::var_os("PG_BIN").map(PathBuf::from) {
-            return if is_complete(&chosen) { Ok(Self(chosen)) } else { Err(NoBinaries) };
-        }
         let path = env::var_os("PATH").unwrap_or_default();
-        if let Some(found) = env::split_paths(&path).find(|dir| is_complete(dir)) {
-            return Ok(Self(found));
+        let found = match env::var_os("PG_BIN").map(PathBuf::from) {
+            Some(chosen) => Some(chosen).filter(|dir| is_complete(dir)),
+            None => env::split_paths(&path).find(|dir| is_complete(dir)).or_else(|| newest(&USUAL)),
+        };
+        let binaries = found.map(Self).ok_or(NoBinaries { found: None })?;
+        let version = binaries.major_version();
+        if version.parse::<u32>().is_ok_and(|version| version < OLDEST) {
+            return Err(NoBinaries { found: Some(version) });
         }
-        newest(&USUAL).map(Self).ok_or(NoBinaries)
+        Ok(binaries)
     }
 
     pub(super) fn postgres(&self) -> PathBuf {
@@ -69,13 +80,13 @@ fn is_complete(dir: &Path) -> bool {
     ["postgres", "initdb", "pg_ctl"].iter().all(|name| dir.join(name).is_file())
 }
 
-fn newest(usual: &[(&str, &str)]) -> Option<PathBuf> {
+fn newest(usual: &[(&str, &str, &str)]) -> Option<PathBuf> {
     let mut found = Vec::new();
-    for (base, below) in usual {
+    for (base, prefix, below) in usual {
         for entry in fs::read_dir(base).into_iter().flatten().flatten() {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            let version = name.trim_start_matches("postgresql@").split('.').next();
+            let version = name.strip_prefix(prefix).and_then(|version| version.split('.').next());
             let dir = entry.path().join(below);
             if let Some(version) = version.and_then(|v| v.parse::<u32>().ok())
                 && is_complete(&dir)
@@ -132,9 +143,9 @@ mod tests {
             }
         }
         let base = base.path().to_str().expect("UTF-8");
-        let found = newest(&[(base, "bin")]).expect("one");
+        let found = newest(&[(base, "", "bin")]).expect("one");
         assert!(found.ends_with("15/bin"), "{found:?}");
-        assert_eq!(newest(&[("/nowhere", "bin")]), None);
+        assert_eq!(newest(&[("/nowhere", "", "bin")]), None);
     }
 
     #[test]
@@ -144,6 +155,6 @@ mod tests {
             install_command_for("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n").contains("dnf")
         );
         assert!(install_command_for("").contains("package manager"));
-        assert!(NoBinaries.to_string().contains("DATABASE_URL"));
+        assert!(NoBinaries { found: None }.to_string().contains("DATABASE_URL"));
     }
 }

@@ -185,16 +185,24 @@ fn initialise(binaries: &Binaries, place: &Place) -> Result<(), PostgresError> {
     if unfinished.exists() {
         fs::remove_dir_all(&unfinished).map_err(|e| io("can't remove", e))?;
     }
+    // A UTF-8 character type lets searches fold the case of every letter; where the system has
+    // no such locale, of ASCII only. Sorting by bytes is the same everywhere.
+    initdb(binaries, place, "C.UTF-8").or_else(|_| initdb(binaries, place, "C"))?;
+    fs::rename(&unfinished, data).map_err(|e| io("can't rename", e))
+}
+
+fn initdb(binaries: &Binaries, place: &Place, ctype: &str) -> Result<(), PostgresError> {
     let mut initdb = place.command(&binaries.initdb());
     initdb
-        .args(["-U", NAME, "--auth=trust", "-E", "UTF8", "--locale=C", "--no-instructions", "-D"])
-        .arg(&unfinished);
-    let output = initdb.output().map_err(|e| io("can't run initdb for", e))?;
+        .args(["-U", NAME, "--auth=trust", "-E", "UTF8", "--no-instructions"])
+        .args(["--locale=C", "--lc-ctype", ctype, "-D"])
+        .arg(place.unfinished_data());
+    let output = initdb.output().map_err(|e| PostgresError::Init(e.to_string()))?;
     if !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr);
         return Err(PostgresError::Init(reason.trim().to_owned()));
     }
-    fs::rename(&unfinished, data).map_err(|e| io("can't rename", e))
+    Ok(())
 }
 
 /// A server that outlived its parent (where the system sends no signal at its death) is stopped:

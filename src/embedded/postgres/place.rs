@@ -1,10 +1,10 @@
 //! Where a cluster lives, and as whom its programs run.
 
 use std::{
-    fs,
+    fs, io,
     os::unix::{
         ffi::OsStrExt,
-        fs::{MetadataExt, PermissionsExt, chown},
+        fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -46,10 +46,7 @@ impl Place {
         };
         make_private(&base, account)?;
         let socket_dir = if base.as_os_str().len() > MAX_SOCKET_DIR {
-            let dir = std::env::temp_dir().join(format!("twofold-{}", short_name(&base)));
-            create(&dir)?;
-            make_private(&dir, account)?;
-            dir
+            private_socket_dir(&base, account)?
         } else {
             base.clone()
         };
@@ -127,6 +124,26 @@ fn make_private(dir: &Path, account: Option<Account>) -> Result<(), PostgresErro
     })
 }
 
+/// A short directory in a place where others may write: only one that is nobody else's is used.
+fn private_socket_dir(base: &Path, account: Option<Account>) -> Result<PathBuf, PostgresError> {
+    let dir = std::env::temp_dir().join(format!("twofold-{}", short_name(base)));
+    let failed = |what, source| PostgresError::Io { what, path: dir.clone(), source };
+    let owner = account.map_or_else(|| rustix::process::geteuid().as_raw(), |account| account.uid);
+    match fs::DirBuilder::new().mode(0o700).create(&dir) {
+        Ok(()) => make_private(&dir, account)?,
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            // Not through a link, which somebody may have put there.
+            let found = fs::symlink_metadata(&dir).map_err(|e| failed("can't look at", e))?;
+            if !found.is_dir() || found.uid() != owner || found.mode() & 0o077 != 0 {
+                let foreign = io::Error::other("it belongs to somebody else");
+                return Err(failed("can't use", foreign));
+            }
+        }
+        Err(error) => return Err(failed("can't create", error)),
+    }
+    Ok(dir)
+}
+
 /// Whether the account can pass through all directories above `dir` (not so below a 0700 home).
 fn is_reachable(dir: &Path, account: Account) -> bool {
     dir.ancestors().skip(1).all(|above| {
@@ -152,6 +169,25 @@ fn short_name(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_socket_directory_that_is_not_ours_is_refused() {
+        let base = tempfile::tempdir().expect("temporary directory");
+        let name = format!("twofold-{}", short_name(base.path()));
+        let dir = std::env::temp_dir().join(&name);
+        let target = base.path().join("target");
+        fs::create_dir(&target).expect("directory");
+        std::os::unix::fs::symlink(&target, &dir).expect("link");
+        assert!(private_socket_dir(base.path(), None).is_err(), "a link");
+        fs::remove_file(&dir).expect("removed");
+
+        let made = private_socket_dir(base.path(), None).expect("made");
+        assert_eq!(fs::metadata(&made).expect("there").mode() & 0o777, 0o700);
+        assert!(private_socket_dir(base.path(), None).is_ok(), "its own, again");
+        fs::set_permissions(&made, fs::Permissions::from_mode(0o777)).expect("mode");
+        assert!(private_socket_dir(base.path(), None).is_err(), "open to others");
+        fs::remove_dir(&made).expect("removed");
+    }
 
     #[test]
     fn a_private_home_is_not_reachable_for_another_account() {

@@ -16,21 +16,18 @@ use super::{Core, Result, ServiceError};
 use crate::{
     adapters::mailer::{Mail, MailError, Mailer},
     db::{
-        Tx,
+        Origin, Tx,
         mails::{self, MailRow, NewMail, Outcome},
     },
     telemetry::Chain,
 };
 
-/// How many mails are taken at a time.
-const BATCH: i64 = 20;
-/// How long a sender that died keeps its mails from others; longer than any try takes.
+/// How long a sender that died keeps its mail from others; longer than any try takes.
 const LEASE: TimeDelta = TimeDelta::minutes(5);
 /// Tries before a mail is given up; with the pauses below they span about six hours.
 const MAX_ATTEMPTS: i32 = 12;
-/// The pause after the first failure; it doubles each time up to [`MAX_PAUSE`].
+/// The pause after the first failure; it doubles each time.
 const FIRST_PAUSE: TimeDelta = TimeDelta::seconds(10);
-const MAX_PAUSE: TimeDelta = TimeDelta::hours(4);
 
 /// The mails that the product writes. The first line of each text is the subject.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,29 +123,19 @@ impl Mails {
         self.wake.notified().await;
     }
 
-    /// Hands over all mails that are due, and returns how many were sent.
+    /// Hands over one mail that is due: whether there was one, and, if so, whether it was sent.
     ///
     /// # Errors
     /// When the database fails; a mail that can't be handed over stays and is tried again.
-    pub async fn deliver_due(&self, core: &Core) -> Result<usize> {
-        let mut sent = 0;
-        loop {
-            let batch = self.claim(core).await?;
-            if batch.is_empty() {
-                return Ok(sent);
-            }
-            for mail in batch {
-                sent += usize::from(self.deliver(core, mail).await?);
-            }
-        }
-    }
-
-    async fn claim(&self, core: &Core) -> Result<Vec<MailRow>> {
-        let mut tx = core.db.begin(&crate::db::Origin::system("mail")).await?;
+    pub async fn deliver_next(&self, core: &Core) -> Result<Option<bool>> {
+        let mut tx = core.db.begin(&Origin::system("mail")).await?;
         let now = tx.now;
-        let batch = mails::claim(&mut tx, BATCH, LEASE, now).await?;
+        let taken = mails::claim(&mut tx, LEASE, now).await?;
         tx.commit().await?;
-        Ok(batch)
+        match taken {
+            Some(mail) => Ok(Some(self.deliver(core, mail).await?)),
+            None => Ok(None),
+        }
     }
 
     async fn deliver(&self, core: &Core, row: MailRow) -> Result<bool> {
@@ -193,8 +180,8 @@ impl Mails {
 
 /// The pause after the given number of tries.
 fn pause(attempts: i32) -> TimeDelta {
-    let doublings = u32::try_from(attempts - 1).unwrap_or_default().min(20);
-    (FIRST_PAUSE * 2_i32.pow(doublings)).min(MAX_PAUSE)
+    let doublings = attempts.clamp(1, MAX_ATTEMPTS) - 1;
+    FIRST_PAUSE * (1 << doublings)
 }
 
 #[cfg(test)]
@@ -219,10 +206,9 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_up_to_a_limit() {
+    fn pauses_grow() {
         assert_eq!(pause(1), TimeDelta::seconds(10));
         assert_eq!(pause(2), TimeDelta::seconds(20));
-        assert_eq!(pause(30), MAX_PAUSE);
         let span: TimeDelta = (1..MAX_ATTEMPTS).map(pause).sum();
         assert!(span > TimeDelta::hours(5), "{span}");
     }

@@ -1,11 +1,11 @@
 //! The real application in this process, on a port and a database of its own.
 
-use std::{collections::BTreeSet, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, path::Path, sync::Arc, thread, time::Duration};
 
 use poem::Route;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 use twofold::{
     adapters::{
         clock::Clock,
@@ -18,7 +18,7 @@ use twofold::{
     services::{Core, staff},
 };
 
-use super::{TestDb, http::Request};
+use super::{TestDb, cluster::connect, http::Request};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const ADMIN: &str = "grace@example.com";
@@ -32,7 +32,8 @@ pub struct TestApp {
     stop: watch::Sender<bool>,
     mail: JoinHandle<()>,
     data_dir: tempfile::TempDir,
-    _db: Option<TestDb>,
+    /// Unless the test brought its own.
+    db: Option<TestDb>,
 }
 
 /// What a test may choose.
@@ -81,7 +82,7 @@ impl Builder {
         let settings = Settings::from_variables(variables).expect("settings");
 
         let clock = Clock::default();
-        let database = Database::open(&settings, false).await.expect("database");
+        let database = Database::open(&settings).await.expect("database");
         let core = bootstrap::core(&settings, &database, clock.clone()).expect("core");
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
@@ -97,7 +98,7 @@ impl Builder {
         tokio::spawn(server::serve(listener, application, stopping, Duration::ZERO));
         let client = reqwest::Client::new();
         let read = BTreeSet::new();
-        TestApp { base, clock, core, client, read, stop, mail, data_dir, _db: db }
+        TestApp { base, clock, core, client, read, stop, mail, data_dir, db }
     }
 }
 
@@ -226,10 +227,18 @@ impl Drop for TestApp {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
         self.mail.abort();
-        if !std::thread::panicking() {
-            let mails = read_outbox(&self.outbox_folder()).unwrap_or_default();
-            let unread: Vec<_> = mails.iter().filter(|m| !self.read.contains(&m.id)).collect();
-            assert!(unread.is_empty(), "unread mail: {unread:?}");
+        let Some(db) = self.db.take().filter(|_| !thread::panicking()) else { return };
+        // Of a test's runtime nothing more can be awaited.
+        let written = thread::spawn(move || {
+            let runtime = Runtime::new().expect("runtime");
+            runtime.block_on(async {
+                let rows = connect(&db.url).await.query("SELECT id::text FROM mails", &[]).await;
+                rows.expect("asked").iter().map(|row| row.get(0)).collect::<Vec<String>>()
+            })
+        });
+        for id in written.join().expect("asked") {
+            let was_read = self.read.iter().any(|read| read.to_string() == id);
+            assert!(was_read, "nobody has read the mail {id}: {:?}", self.outbox());
         }
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Tag;
 use crate::{
     api::{
-        auth::{Caller, StaffAuth},
+        auth::StaffAuth,
         body::Body,
         envelope::{Answer, ApiResponse, Done, NoContent},
         error::ApiError,
@@ -150,14 +150,14 @@ impl AuthApi {
     /// Ends the session of the token.
     #[oai(path = "/logout", method = "post", operation_id = "logout_admin")]
     async fn logout(&self, auth: StaffAuth, core: Data<&Arc<Core>>) -> Result<NoContent, ApiError> {
-        core.staff_sessions.end(core.0, &auth.0.origin, auth.0.session_id).await?;
+        core.staff_sessions.end(core.0, &auth.origin, auth.session_id).await?;
         Ok(NoContent::Done)
     }
 
     /// Read one's own account
     #[oai(path = "/me", method = "get", operation_id = "get_current_admin")]
     async fn me(&self, auth: StaffAuth) -> Answer<CurrentAdmin> {
-        Ok(ApiResponse::success(auth.0.account.into()))
+        Ok(ApiResponse::success(auth.into_account().into()))
     }
 
     /// Change one's own password
@@ -171,9 +171,9 @@ impl AuthApi {
         body: Body<ChangeStaffPasswordRequest>,
     ) -> Result<Json<Done>, ApiError> {
         let ChangeStaffPasswordRequest { current_password, new_password } = body.0;
-        let Caller { account, session_id, origin } = auth.0;
         let (current, new) = (&current_password.0, &new_password.0);
-        staff::change_password(core.0, &origin, &account, session_id, current, new).await?;
+        staff::change_password(core.0, &auth.origin, &auth.account, auth.session_id, current, new)
+            .await?;
         Ok(Done::with("The password is changed."))
     }
 }

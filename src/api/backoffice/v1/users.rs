@@ -18,6 +18,7 @@ use crate::{
         body::Body,
         envelope::{Answer, ApiResponse, Page},
         listing::parse_sort,
+        types::SearchText,
     },
     db::users::{User, UserFilter, UserSort, UserStatus},
     services::{
@@ -127,21 +128,33 @@ impl UsersApi {
         _auth: StaffAuth,
         core: Data<&Arc<Core>>,
         /// Which page, from 1.
-        #[oai(default = "first_page", validator(minimum(value = "1")))]
+        #[oai(default = "first_page", example = "first_page", validator(minimum(value = "1")))]
         page: Query<u32>,
         /// How many a page holds.
-        #[oai(default = "twenty", validator(minimum(value = "1"), maximum(value = "100")))]
+        #[oai(
+            default = "twenty",
+            example = "twenty",
+            validator(minimum(value = "1"), maximum(value = "100"))
+        )]
         per_page: Query<u32>,
         /// Part of the address or of the name, in any case.
-        #[oai(validator(max_length = 254))]
-        search: Query<Option<String>>,
+        #[oai(example = "ada")]
+        search: Query<Option<SearchText>>,
         /// Only users with this status.
+        #[oai(example = "active")]
         status: Query<Option<ManagedUserStatus>>,
         /// `created_at`, `email`, `name`, `last_login_at`; several with commas, `-` for descending.
-        #[oai(default = "newest_first")]
+        #[oai(
+            default = "newest_first",
+            example = "newest_first",
+            validator(
+                pattern = "^-?(created_at|email|name|last_login_at)(,-?(created_at|email|name|last_login_at)){0,3}$"
+            )
+        )]
         sort: Query<String>,
     ) -> Answer<Page<ManagedUser>> {
-        let filter = UserFilter { search: search.0, status: status.0.map(Into::into) };
+        let filter =
+            UserFilter { search: search.0.map(|text| text.0), status: status.0.map(Into::into) };
         let sort = parse_sort(&sort.0, &SORTS)?;
         let request = PageRequest { page: page.0, per_page: per_page.0, sort };
         let found = users::list(core.0, &filter, &request).await?;
@@ -156,6 +169,7 @@ impl UsersApi {
         _auth: StaffAuth,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
+        #[oai(example = "an_id")]
         id: Path<Uuid>,
     ) -> Answer<ManagedUser> {
         Ok(ApiResponse::success(users::get(core.0, id.0).await?.into()))
@@ -170,11 +184,11 @@ impl UsersApi {
         auth: StaffAuth,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
+        #[oai(example = "an_id")]
         id: Path<Uuid>,
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
-        let (by, reason) = (auth.0.account.id, body.0.reason);
-        let user = users::suspend(core.0, &auth.0.origin, id.0, by, &reason).await?;
+        let user = users::suspend(core.0, &auth.origin, id.0, &body.0.reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
 
@@ -185,13 +199,17 @@ impl UsersApi {
         auth: StaffAuth,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
+        #[oai(example = "an_id")]
         id: Path<Uuid>,
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
-        let (by, reason) = (auth.0.account.id, body.0.reason);
-        let user = users::reactivate(core.0, &auth.0.origin, id.0, by, &reason).await?;
+        let user = users::reactivate(core.0, &auth.origin, id.0, &body.0.reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
+}
+
+fn an_id() -> Uuid {
+    Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)
 }
 
 fn first_page() -> u32 {
@@ -202,6 +220,14 @@ fn twenty() -> u32 {
     20
 }
 
+fn ada() -> Option<SearchText> {
+    Some(SearchText("ada".to_owned()))
+}
+
+fn active() -> Option<ManagedUserStatus> {
+    Some(ManagedUserStatus::Active)
+}
+
 fn newest_first() -> String {
     "-created_at".to_owned()
 }
@@ -209,7 +235,7 @@ fn newest_first() -> String {
 impl Example for ManagedUser {
     fn example() -> Self {
         Self {
-            id: Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001),
+            id: an_id(),
             email: EmailText("ada@example.com".to_owned()),
             name: Some("Ada".to_owned()),
             status: ManagedUserStatus::Active,

@@ -195,7 +195,7 @@ impl AuthApi {
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
     ) -> Result<NoContent, ApiError> {
-        core.client_sessions.end(core.0, &auth.0.origin, auth.0.session_id).await?;
+        core.client_sessions.end(core.0, &auth.origin, auth.session_id).await?;
         Ok(NoContent::Done)
     }
 

@@ -10,8 +10,9 @@ use poem_openapi::{
 use super::Tag;
 use crate::{
     api::envelope::{Answer, ApiResponse},
+    db::Origin,
     services::{
-        Core,
+        Code, Core,
         health::{self, Report, State},
     },
 };
@@ -40,6 +41,7 @@ pub enum PartStatus {
 
 /// One part of the service.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct PartHealth {
     /// How it is.
     pub status: PartStatus,
@@ -49,6 +51,7 @@ pub struct PartHealth {
 
 /// All parts of the service.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct ServicesHealth {
     /// This process.
     pub api: PartHealth,
@@ -62,6 +65,7 @@ pub struct ServicesHealth {
 
 /// The state of the service.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct ServiceHealth {
     /// As a whole.
     pub status: OverallStatus,
@@ -71,7 +75,23 @@ pub struct ServiceHealth {
     pub services: ServicesHealth,
 }
 
-/// The same data with a status that machines can read.
+/// A failure that brings its data along.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct UnhealthyResponse {
+    /// 503: nothing can be done without the database.
+    pub code: u16,
+    /// Safe to show to a person.
+    pub message: String,
+    /// What works and what doesn't.
+    pub data: ServiceHealth,
+    /// A stable identifier to switch on.
+    pub error: String,
+    /// Find the request in the log with it.
+    pub request_id: String,
+}
+
+/// The state of the service with a status that machines can read.
 #[derive(OpenApiResponse)]
 pub enum HealthAnswer {
     /// Healthy or degraded.
@@ -80,7 +100,7 @@ pub enum HealthAnswer {
     /// Nothing can be done without the database.
     #[oai(status = 503)]
     Unhealthy(
-        Json<ApiResponse<ServiceHealth>>,
+        Json<UnhealthyResponse>,
         /// Seconds.
         #[oai(header = "Retry-After")]
         u32,
@@ -103,6 +123,7 @@ pub struct PlatformRelease {
 
 /// The releases of the apps.
 #[derive(Debug, Object)]
+#[oai(example)]
 pub struct AppReleases {
     /// The version of the server.
     pub server_version: String,
@@ -117,14 +138,13 @@ pub struct ConfigApi;
 impl ConfigApi {
     /// Read the state of the service
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
-    async fn health(&self, core: Data<&Arc<Core>>) -> HealthAnswer {
+    async fn health(&self, core: Data<&Arc<Core>>, origin: Origin) -> HealthAnswer {
         let report = core.health.report(core.0).await;
-        let mut answer = ApiResponse::success(ServiceHealth::from(&report));
-        if report.overall() == State::Down {
-            (answer.0.code, answer.0.message) = (503, "Unhealthy".to_owned());
-            return HealthAnswer::Unhealthy(answer, 1);
+        let data = ServiceHealth::from(&report);
+        match report.overall() {
+            State::Down => HealthAnswer::Unhealthy(unhealthy(data, origin.request_id), 1),
+            _ => HealthAnswer::Working(ApiResponse::success(data)),
         }
-        HealthAnswer::Working(answer)
     }
 
     /// Read what apps must know of their releases
@@ -135,6 +155,17 @@ impl ConfigApi {
             platforms: releases.0.to_vec(),
         }))
     }
+}
+
+fn unhealthy(data: ServiceHealth, request_id: String) -> Json<UnhealthyResponse> {
+    let code = Code::Unavailable;
+    Json(UnhealthyResponse {
+        code: code.number(),
+        message: code.message().to_owned(),
+        data,
+        error: code.identifier().to_owned(),
+        request_id,
+    })
 }
 
 impl From<health::Part> for PartHealth {
@@ -176,5 +207,46 @@ impl Example for PlatformRelease {
             latest_version: "1.2.0".to_owned(),
             force_upgrade: false,
         }
+    }
+}
+
+impl Example for PartHealth {
+    fn example() -> Self {
+        Self { status: PartStatus::Up, latency_ms: 1 }
+    }
+}
+
+impl Example for ServicesHealth {
+    fn example() -> Self {
+        let part = PartHealth::example;
+        Self { api: part(), database: part(), mail: part(), jobs: part() }
+    }
+}
+
+impl Example for ServiceHealth {
+    fn example() -> Self {
+        Self {
+            status: OverallStatus::Healthy,
+            version: "0.1.0".to_owned(),
+            services: ServicesHealth::example(),
+        }
+    }
+}
+
+impl Example for UnhealthyResponse {
+    fn example() -> Self {
+        let database = PartHealth { status: PartStatus::Down, latency_ms: 800 };
+        let data = ServiceHealth {
+            status: OverallStatus::Unhealthy,
+            services: ServicesHealth { database, ..ServicesHealth::example() },
+            ..ServiceHealth::example()
+        };
+        unhealthy(data, "01975b2e-7c40-7000-8000-000000000001".to_owned()).0
+    }
+}
+
+impl Example for AppReleases {
+    fn example() -> Self {
+        Self { server_version: "0.1.0".to_owned(), platforms: vec![PlatformRelease::example()] }
     }
 }

@@ -70,7 +70,7 @@ impl UsersApi {
     /// Read one's own account
     #[oai(path = "/me", method = "get", operation_id = "get_current_user")]
     async fn me(&self, auth: ClientAuth) -> Answer<CurrentUser> {
-        Ok(ApiResponse::success(auth.0.account.into()))
+        Ok(ApiResponse::success(auth.into_account().into()))
     }
 
     /// Change one's own account
@@ -82,8 +82,7 @@ impl UsersApi {
         body: Body<UpdateCurrentUserRequest>,
     ) -> Answer<CurrentUser> {
         let changes = ProfileChanges { name: nullable(body.0.name) };
-        let user =
-            accounts::update_profile(core.0, &auth.0.origin, auth.0.account.id, changes).await?;
+        let user = accounts::update_profile(core.0, &auth.origin, auth.account.id, changes).await?;
         Ok(ApiResponse::success(user.into()))
     }
 }

@@ -231,7 +231,11 @@ fn make_dir(dir: &Path, mode: u32) -> Result<(), StartError> {
         if let Some(above) = dir.parent() {
             fs::create_dir_all(above)?;
         }
-        fs::DirBuilder::new().mode(mode).create(dir)?;
+        match fs::DirBuilder::new().mode(mode).create(dir) {
+            // Another process was faster.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
+            made => made?,
+        }
         // The mode above is subject to the umask.
         fs::set_permissions(dir, fs::Permissions::from_mode(mode))
     };

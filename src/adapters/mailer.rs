@@ -18,7 +18,10 @@ pub enum MailError {
     /// This mail can never be sent: trying again is of no use.
     #[error("the mail is not valid")]
     Invalid(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The server can't be reached or refused for now.
+    /// The server doesn't take this mail, but maybe others (RFC 5321, 4.2.3: 55x).
+    #[error("the mail was refused")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server can't be reached, or takes no mail for now.
     #[error("the mail could not be handed over")]
     Transport(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
@@ -77,7 +80,7 @@ impl Mailer {
     /// Hands one mail over.
     ///
     /// # Errors
-    /// [`MailError::Invalid`] when no try will succeed, [`MailError::Transport`] otherwise.
+    /// [`MailError::Invalid`] when no try will succeed; the others are worth another one.
     pub async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         let message_id = format!("<{}@{}>", mail.id, self.from.email.domain());
         let message = Message::builder()
@@ -91,10 +94,11 @@ impl Mailer {
         match &self.transport {
             Transport::Smtp(smtp) => match smtp.send(message).await {
                 Ok(_) => Ok(()),
-                // 55x is about this mail (RFC 5321, 4.2.3); other refusals, such as of our
-                // password, are about the server's settings and can be mended.
+                // The mail itself can't be sent at all. Whatever a server refuses, be it with a
+                // 5xx, may be its own fault or that of our settings: it is tried again.
+                Err(e) if e.is_client() => Err(MailError::Invalid(e.into())),
                 Err(e) if e.status().is_some_and(|code| (550..560).contains(&u16::from(code))) => {
-                    Err(MailError::Invalid(e.into()))
+                    Err(MailError::Refused(e.into()))
                 }
                 Err(e) => Err(MailError::Transport(e.into())),
             },

@@ -38,15 +38,14 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let raw = Vec::<u8>::from_request(request, body).await?;
-        let malformed = |error| ServiceError::from(Code::Malformed).caused_by(error);
-        let value: Value =
-            serde_json::from_slice(&raw).map_err(|e: serde_json::Error| ApiError(malformed(e)))?;
+        let value = read(&raw)?;
         // PostgreSQL has no text with U+0000: such a field is refused wherever it stands.
         let mut faults = validation::nul_characters(&value);
         if faults.is_empty() {
-            match T::parse_from_json(Some(value.clone())) {
+            match T::parse_from_json(Some(value)) {
                 Ok(parsed) => return Ok(Self(parsed)),
-                Err(_) => faults = explain::<T>(request, &value),
+                // Read once more rather than copied each time.
+                Err(_) => faults = explain::<T>(request, &read(&raw)?),
             }
         }
         Err(ApiError(ServiceError::invalid(faults)).into())
@@ -54,6 +53,11 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 }
 
 impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
+
+fn read(raw: &[u8]) -> Result<Value, ApiError> {
+    let malformed = |error| ServiceError::from(Code::Malformed).caused_by(error);
+    serde_json::from_slice(raw).map_err(|e: serde_json::Error| ApiError(malformed(e)))
+}
 
 /// Finds every fault by walking the published schema.
 fn explain<T: Type>(request: &Request, value: &Value) -> Vec<FieldError> {

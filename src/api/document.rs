@@ -198,6 +198,13 @@ fn leave_out_impossible_failures(operation: &mut Value) {
         .into_iter()
         .filter(|(status, _)| documented(status).is_none_or(|(s, _)| possible(*s)))
         .collect();
+    let described = |(status, mut response): (String, Value)| {
+        if response["description"] == "" {
+            response["description"] = "Success.".into();
+        }
+        (status, response)
+    };
+    let kept: Map<String, Value> = kept.into_iter().map(described).collect();
     if !kept.is_empty() {
         operation["responses"] = Value::Object(kept);
     }

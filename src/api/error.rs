@@ -98,7 +98,7 @@ pub(super) fn classify(error: poem::Error) -> ServiceError {
     }
     let code = if error.is::<AuthorizationError>() {
         Code::Unauthenticated
-    } else if error.is::<NotFoundError>() {
+    } else if error.is::<NotFoundError>() || error.is::<poem::error::ParsePathError>() {
         Code::RouteNotFound
     } else if error.is::<ParsePathError>() {
         // No object has such an id.

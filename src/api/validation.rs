@@ -8,6 +8,9 @@ use serde_json::{Map, Value};
 use super::document::Document;
 use crate::services::{FieldError, email_address::EmailAddress};
 
+/// More faults than anybody reads; without a limit a small body could ask for a large answer.
+const MAX_FAULTS: usize = 100;
+
 /// Every fault of `value` against a schema of `document`.
 pub(super) fn check(document: &Document, schema: &Value, value: &Value) -> Vec<FieldError> {
     let mut walk = Walk { document, faults: Vec::new() };
@@ -19,6 +22,7 @@ pub(super) fn check(document: &Document, schema: &Value, value: &Value) -> Vec<F
 pub(super) fn nul_characters(value: &Value) -> Vec<FieldError> {
     fn find(value: &Value, at: &str, faults: &mut Vec<FieldError>) {
         match value {
+            _ if faults.len() >= MAX_FAULTS => {}
             Value::String(text) if text.contains('\0') => faults.push(nul(at)),
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
@@ -55,7 +59,7 @@ pub(super) fn check_query(document: &Document, operation: &Value, query: &str) -
     for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
         let name = parameter["name"].as_str().unwrap_or_default();
         match query.iter().find(|(key, _)| key == name) {
-            Some((_, text)) if text.contains('\0') => walk.faults.push(nul(name)),
+            Some((_, text)) if text.contains('\0') => walk.push(nul(name)),
             Some((_, text)) => {
                 let value = typed(document, &parameter["schema"], text);
                 walk.value(&parameter["schema"], &value, name);
@@ -90,7 +94,13 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     fn fault(&mut self, at: &str, rule: &'static str, message: impl Into<String>) {
-        self.faults.push(FieldError::new(at, rule, message));
+        self.push(FieldError::new(at, rule, message));
+    }
+
+    fn push(&mut self, fault: FieldError) {
+        if self.faults.len() < MAX_FAULTS {
+            self.faults.push(fault);
+        }
     }
 
     fn required(&mut self, at: &str) {
@@ -98,6 +108,9 @@ impl Walk<'_> {
     }
 
     fn value(&mut self, schema: &Value, value: &Value, at: &str) {
+        if self.faults.len() >= MAX_FAULTS {
+            return;
+        }
         if value.is_null() && schema["nullable"] == true {
             return;
         }
@@ -147,7 +160,7 @@ impl Walk<'_> {
         } else {
             match schema["format"].as_str() {
                 Some("email") if text.parse::<EmailAddress>().is_err() => {
-                    self.faults.push(EmailAddress::fault(at));
+                    self.push(EmailAddress::fault(at));
                 }
                 Some("uuid") if text.parse::<uuid::Uuid>().is_err() => {
                     self.fault(at, "uuid", "must be a UUID");
@@ -195,6 +208,7 @@ impl Walk<'_> {
             match properties.get(name) {
                 Some(_) if member.is_null() && is_required(name) => {}
                 Some(property) => self.value(property, member, &child(at, name)),
+                _ if self.faults.len() >= MAX_FAULTS => return,
                 None if schema["additionalProperties"] == false => {
                     self.fault(&child(at, name), "unknown", "is not a known field");
                 }
@@ -270,6 +284,15 @@ mod tests {
     fn a_wrong_type_is_named_once() {
         assert_eq!(faults(&json!({"type": "object"}), &json!([])), [(String::new(), "type")]);
         assert_eq!(faults(&json!({"type": "integer"}), &json!(1.5)), [(String::new(), "type")]);
+    }
+
+    #[test]
+    fn a_small_body_gets_no_large_answer() {
+        let many: Map<String, Value> = (0..5000).map(|n| (n.to_string(), json!("\0"))).collect();
+        let schema = json!({"type": "object", "additionalProperties": false});
+        let value = Value::Object(many);
+        assert_eq!(faults(&schema, &value).len(), MAX_FAULTS);
+        assert_eq!(nul_characters(&value).len(), MAX_FAULTS);
     }
 
     #[test]

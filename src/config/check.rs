@@ -84,6 +84,9 @@ pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
                 .to_owned(),
         );
     }
+    if database.pool_max_lifetime_seconds == 0 {
+        faults.push("database.pool_max_lifetime_seconds: must be at least 1".to_owned());
+    }
     if database.pool_max_size == 0 || database.pool_min_idle > database.pool_max_size {
         faults.push(
             "database.pool_max_size: must be at least 1 and not below pool_min_idle".to_owned(),

@@ -204,6 +204,10 @@ impl Settings {
             let key = match WELL_KNOWN.iter().find(|(known, _)| known == name) {
                 Some((_, key)) => (*key).to_owned(),
                 None => match name.strip_prefix("TWOFOLD_") {
+                    // Kubernetes sets such for a service that is called twofold.
+                    Some(path) if path.starts_with("SERVICE_") || path.starts_with("PORT") => {
+                        continue;
+                    }
                     Some(path) if name != "TWOFOLD_ENV" => path.to_lowercase().replace("__", "."),
                     _ => continue,
                 },
@@ -280,6 +284,8 @@ mod tests {
             ("TWOFOLD_DATABASE__POOL_MAX_SIZE", "7"),
             ("TWOFOLD_DOCS__ENABLED", "false"),
             ("UNRELATED", "x"),
+            ("TWOFOLD_SERVICE_HOST", "10.0.0.1"),
+            ("TWOFOLD_PORT_8001_TCP", "tcp://10.0.0.1:8001"),
         ])
         .expect("valid");
         assert_eq!(settings.database.url.expect("set").expose_secret(), "postgresql://u@h/d");
@@ -340,5 +346,19 @@ mod tests {
     fn timeouts_must_be_ordered() {
         let error = load(&[("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", "10")]).expect_err("order");
         assert!(error.to_string().contains("request_timeout_ms"), "{error}");
+    }
+
+    #[test]
+    fn sizes_that_would_panic_or_starve_are_refused() {
+        for (name, value) in [
+            ("TWOFOLD_DATABASE__POOL_MAX_LIFETIME_SECONDS", "0"),
+            ("TWOFOLD_DATABASE__POOL_MAX_SIZE", "0"),
+            ("TWOFOLD_DATABASE__POOL_MIN_IDLE", "31"),
+            ("TWOFOLD_SERVER__MAX_BODY_BYTES", "0"),
+            ("TWOFOLD_AUTH__CLIENT__ACCESS_SECONDS", "604801"),
+            ("TWOFOLD_MAIL__FROM", "nobody"),
+        ] {
+            assert!(load(&[(name, value)]).is_err(), "{name}={value}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The schema's versions, compiled in. Ten replicas may start at once: a lock lets one go first.
 
-use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -81,6 +81,8 @@ async fn locked<T>(
     work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> diesel::migration::Result<T>,
 ) -> Result<T, MigrationError> {
     let mut conn = connect(url.expose_secret(), None).await?;
+    // A limit on the role is for requests; a migration, and waiting for another, may take longer.
+    conn.batch_execute("SET statement_timeout = 0").await?;
     diesel::sql_query("SELECT pg_advisory_lock($1)")
         .bind::<diesel::sql_types::BigInt, _>(LOCK)
         .execute(&mut conn)

@@ -49,13 +49,25 @@ impl From<diesel::result::Error> for DbError {
         /// What PostgreSQL says when it goes down or gives a statement up. diesel hides the
         /// SQLSTATE (57014, 57P01 to 57P03), so the English text has to do: with another
         /// `lc_messages` these rare answers are 500 instead of 503.
-        const GIVES_UP: [&str; 3] = [
+        const GIVES_UP: [&str; 7] = [
             "terminating connection",
-            "canceling statement due to statement timeout",
+            "canceling statement due to",
             "the database system is",
+            "deadlock detected",
+            // PgBouncer's.
+            "server login has been failing",
+            "query_wait_timeout",
+            "server conn crashed",
         ];
         let lost = match &error {
-            Error::DatabaseError(Kind::UnableToSendCommand | Kind::ClosedConnection, _)
+            Error::DatabaseError(
+                Kind::UnableToSendCommand
+                | Kind::ClosedConnection
+                | Kind::SerializationFailure
+                // A standby, after a failover.
+                | Kind::ReadOnlyTransaction,
+                _,
+            )
             | Error::BrokenTransactionManager => true,
             Error::DatabaseError(Kind::Unknown, info) => {
                 GIVES_UP.iter().any(|text| info.message().starts_with(text))
@@ -89,6 +101,7 @@ struct Inner {
     clock: Clock,
     pool: OnceLock<Pool<AsyncPgConnection>>,
     trouble: Arc<Trouble>,
+    probe: tokio::sync::Mutex<Option<AsyncPgConnection>>,
 }
 
 /// The last failure to connect, kept for the log and for failing fast.
@@ -118,7 +131,10 @@ struct Sink(Arc<Trouble>);
 
 impl bb8::ErrorSink<PoolError> for Sink {
     fn sink(&self, error: PoolError) {
-        self.0.record(Chain(&error).to_string());
+        // Connections that are found broken say nothing about the database now.
+        if let PoolError::ConnectionError(error) = error {
+            self.0.record(Chain(&error).to_string());
+        }
     }
 
     fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<PoolError>> {
@@ -136,8 +152,15 @@ impl Db {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(url: SecretString, settings: PoolSettings, clock: Clock) -> Self {
-        let trouble = Arc::default();
-        Self { inner: Arc::new(Inner { url, settings, clock, pool: OnceLock::new(), trouble }) }
+        let inner = Inner {
+            url,
+            settings,
+            clock,
+            pool: OnceLock::new(),
+            trouble: Arc::default(),
+            probe: tokio::sync::Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
     }
 
     /// A connection for reads and single statements.
@@ -171,12 +194,23 @@ impl Db {
         Tx::begin(self.conn().await?, self.inner.clock.now(), origin.clone()).await
     }
 
-    /// Asks the database for nothing, to see whether it answers.
+    /// Asks the database for nothing, to see whether it answers: on a connection of its own, for
+    /// a busy pool says nothing about the database.
     ///
     /// # Errors
-    /// When it doesn't.
+    /// When it doesn't answer.
     pub async fn ping(&self) -> Result<(), DbError> {
-        Ok(self.conn().await?.batch_execute("SELECT 1").await?)
+        let mut probe = self.inner.probe.lock().await;
+        // Taken out, so that a probe that is given up half-way takes its connection along.
+        let mut conn = match probe.take() {
+            Some(conn) => conn,
+            None => connect(self.inner.url.expose_secret(), None)
+                .await
+                .map_err(|error| DbError::Unavailable(Chain(&error).to_string()))?,
+        };
+        conn.batch_execute("SELECT 1").await?;
+        *probe = Some(conn);
+        Ok(())
     }
 
     fn make_pool(&self) -> Pool<AsyncPgConnection> {

@@ -71,25 +71,25 @@ pub async fn consume(
     Ok(used == 1)
 }
 
-/// Uses a long token up and tells whose it was. Only for tokens that can't be guessed.
+/// Whose token it is. Only for tokens that can't be guessed.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn consume_token(
+pub async fn owner(
     conn: &mut Conn,
     purpose: Purpose,
     hash: &[u8],
     now: DateTime<Utc>,
 ) -> QueryResult<Option<Uuid>> {
-    diesel::delete(codes::table)
+    codes::table
         .filter(
             codes::code_hash
                 .eq(hash)
                 .and(codes::purpose.eq(purpose))
                 .and(codes::expires_at.gt(now)),
         )
-        .returning(codes::user_id)
-        .get_result(conn)
+        .select(codes::user_id)
+        .first(conn)
         .await
         .optional()
 }

@@ -77,6 +77,14 @@ pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<User>> {
     users::table.find(id).select(User::as_select()).first(conn).await.optional()
 }
 
+/// The same, locked until the transaction ends, so that what was read stays true.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<User>> {
+    users::table.find(id).select(User::as_select()).for_update().first(conn).await.optional()
+}
+
 /// The user with this address, in lower case.
 ///
 /// # Errors

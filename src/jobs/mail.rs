@@ -1,13 +1,18 @@
 //! Sends mails soon after they were written.
 
 use std::{
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::{Duration, Instant},
 };
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 
-use crate::{services::Core, telemetry::Chain};
+use crate::{
+    services::{Core, ServiceError},
+    telemetry::Chain,
+};
 
 /// How often mails are looked for that another process wrote or that are due again.
 const POLL: Duration = Duration::from_secs(1);
@@ -17,7 +22,9 @@ const POLL: Duration = Duration::from_secs(1);
 pub async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
     while !*stop.borrow_and_update() {
         let started = Instant::now();
-        let delivered = core.mails.deliver_next(&core).await;
+        // A panic over one mail must not end the sending of all.
+        let delivered = AssertUnwindSafe(core.mails.deliver_next(&core)).catch_unwind().await;
+        let delivered = delivered.unwrap_or_else(|_| Err(ServiceError::internal("a panic")));
         core.health.jobs_are_alive(started.elapsed());
         match delivered {
             Ok(Some(_)) => continue,

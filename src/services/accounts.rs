@@ -87,8 +87,7 @@ pub async fn verify_email(
 ) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
     let user = users::lock_by_email(&mut tx, email.as_str()).await?.ok_or(Code::InvalidCode)?;
-    let right =
-        one_time_codes::consume_code(core, &mut tx, user.id, Purpose::VerifyEmail, code).await?;
+    let right = one_time_codes::consume(core, &mut tx, user.id, Purpose::VerifyEmail, code).await?;
     if right {
         let now = tx.now;
         users::set_email_verified(&mut tx, user.id, now).await?;
@@ -100,8 +99,8 @@ pub async fn verify_email(
 /// Opens a session.
 ///
 /// # Errors
-/// [`Code::InvalidCredentials`]; with the right password also [`Code::AccountSuspended`] and
-/// [`Code::EmailNotVerified`].
+/// [`Code::InvalidCredentials`], also for an unverified address; with the right password of a
+/// verified one [`Code::AccountSuspended`].
 pub async fn login(
     core: &Core,
     origin: &Origin,
@@ -118,12 +117,10 @@ pub async fn login(
     let user = users::lock_by_email(&mut tx, email.as_str())
         .await?
         .filter(|user| Some(&user.password_hash) == known.as_ref().map(|k| &k.password_hash))
+        .filter(|user| user.email_verified_at.is_some())
         .ok_or(Code::InvalidCredentials)?;
     if user.status == UserStatus::Suspended {
         return Err(Code::AccountSuspended.into());
-    }
-    if user.email_verified_at.is_none() {
-        return Err(Code::EmailNotVerified.into());
     }
     let now = tx.now;
     let pair = core.client_sessions.open(&mut tx, core.random, user.id).await?;
@@ -184,10 +181,14 @@ pub async fn reset_password(
     let hash = core.passwords.hash(password).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let id = one_time_codes::consume_token(core, &mut tx, Purpose::ResetPassword, token)
-        .await?
-        .ok_or(Code::InvalidResetToken)?;
-    let user = users::find(&mut tx, id).await?.ok_or(Code::InvalidResetToken)?;
+    let purpose = Purpose::ResetPassword;
+    let id = one_time_codes::owner(core, &mut tx, purpose, token).await?;
+    let id = id.ok_or(Code::InvalidResetToken)?;
+    // The user first, as everywhere: the other way round two requests could wait for each other.
+    let user = users::lock(&mut tx, id).await?.ok_or(Code::InvalidResetToken)?;
+    if !one_time_codes::consume(core, &mut tx, id, purpose, token).await? {
+        return Err(Code::InvalidResetToken.into());
+    }
     let name = user.name.as_deref().unwrap_or_default();
     check_policy("new_password", password, &[&user.email, name])?;
     users::set_password(&mut tx, id, &hash, now).await?;

@@ -94,10 +94,9 @@ catalogue! {
 
     /// Some fields are not valid; `errors` lists every one.
     ValidationFailed = 1001, Invalid, "validation_failed", "Some fields are not valid.";
-    /// The address or the password is wrong.
-    InvalidCredentials = 1101, Unauthenticated, "invalid_credentials", "The address or the password is wrong.";
-    /// The password is right, but the address has not been verified.
-    EmailNotVerified = 1102, Forbidden, "email_not_verified", "Verify your address first.";
+    /// The address or the password is wrong, or the address is not verified: who could tell the
+    /// two apart could find out who has an account, by registering their address.
+    InvalidCredentials = 1101, Unauthenticated, "invalid_credentials", "The address or the password is wrong, or the address is not verified.";
     /// An administrator has suspended the account.
     AccountSuspended = 1103, Forbidden, "account_suspended", "This account is suspended.";
     /// The code is wrong, too old, used or was tried too often.

@@ -71,8 +71,8 @@ async fn store(
     Ok(codes::replace(tx, new).await?)
 }
 
-/// Uses a code up, or counts the wrong try; commit in both cases.
-pub(super) async fn consume_code(
+/// Uses a code or token up, or counts the wrong try; commit in both cases.
+pub(super) async fn consume(
     core: &Core,
     tx: &mut Tx,
     user_id: Uuid,
@@ -87,13 +87,13 @@ pub(super) async fn consume_code(
     Ok(right)
 }
 
-/// Uses a token up and tells whose it was.
-pub(super) async fn consume_token(
+/// Whose token it is. Only for tokens that can't be guessed.
+pub(super) async fn owner(
     core: &Core,
     tx: &mut Tx,
     purpose: Purpose,
     token: &str,
 ) -> Result<Option<Uuid>> {
     let (hash, now) = (core.code_key.hash(token), tx.now);
-    Ok(codes::consume_token(tx, purpose, &hash, now).await?)
+    Ok(codes::owner(tx, purpose, &hash, now).await?)
 }

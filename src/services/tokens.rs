@@ -13,6 +13,10 @@ use uuid::Uuid;
 use super::{Code, Result, ServiceError};
 use crate::db::sessions::Realm;
 
+/// How far the clocks of two replicas may be apart, in seconds: a token that one has just signed
+/// must be good at the other. Expiry has no such leeway.
+const CLOCK_SKEW: i64 = 5;
+
 /// What a token is good for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TokenKind {
@@ -143,7 +147,7 @@ impl Tokens {
             return Err(Code::InvalidToken.into());
         }
         let (claims, now) = (decoded.claims, now.timestamp());
-        if now < claims.nbf {
+        if now + CLOCK_SKEW < claims.nbf {
             return Err(Code::InvalidToken.into());
         }
         if now >= claims.exp {

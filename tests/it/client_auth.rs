@@ -28,7 +28,9 @@ async fn the_whole_walk_from_registration_to_logout() {
 
     let credentials = json!({"email": ADA, "password": PASSWORD});
     let early = app.post("/api/v1/auth/login", credentials.clone()).send().await;
-    assert_eq!(early.assert_error(403, "email_not_verified")["code"], 1102);
+    // The same as for a wrong password: otherwise registering an address, and then trying to
+    // sign in, would tell whether it has a verified account.
+    assert_eq!(early.assert_error(401, "invalid_credentials")["code"], 1101);
 
     let code = app.code_for(ADA).await;
     let body = json!({"email": ADA, "code": code});

@@ -11,7 +11,14 @@ const LOGIN: &str = "/api/v1/auth/login";
 #[tokio::test]
 async fn unknown_routes_and_methods() {
     let app = TestApp::start().await;
-    for path in ["/nope", "/api/v1/nope", "/api/v1/backoffice/nope", "/api/v2/users/me", "/%00"] {
+    for path in [
+        "/nope",
+        "/api/v1/nope",
+        "/api/v1/backoffice/nope",
+        "/api/v2/users/me",
+        "/%00",
+        "/api/v1/backoffice/users/%FF",
+    ] {
         app.get(path).send().await.assert_error(404, "route_not_found");
     }
     for (method, path, allow) in [

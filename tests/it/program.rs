@@ -338,7 +338,7 @@ async fn the_log_has_a_line_for_each_request_and_no_secret() {
     assert!(!log.contains("canary"), "{log}");
     assert!(!log.contains(&first_password), "{log}");
     for (id, line) in
-        [("first-1", "POST /api/v1/auth/register 200"), ("second-2", "POST /api/v1/auth/login 403")]
+        [("first-1", "POST /api/v1/auth/register 200"), ("second-2", "POST /api/v1/auth/login 401")]
     {
         let matching = log.lines().filter(|l| l.contains(id) && l.contains(line)).count();
         assert_eq!(matching, 1, "{id}: {log}");

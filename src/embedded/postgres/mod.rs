@@ -8,15 +8,17 @@ mod place;
 mod supervisor;
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{self, File, TryLockError},
     io,
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use binaries::Binaries;
 pub use binaries::NoBinaries;
-use place::Place;
-use supervisor::Supervisor;
+use place::{Place, open_to_append};
+use supervisor::{START_LIMIT, Supervisor};
 
 use super::child::Account;
 
@@ -71,14 +73,10 @@ impl Postgres {
     pub async fn start(folder: &Path, options: &Options) -> Result<Self, PostgresError> {
         let binaries = Binaries::find()?;
         let place = Place::prepare(folder)?;
-        let Some(lock) = lock(&place)? else {
-            return Err(PostgresError::InUse(place.data().to_owned()));
-        };
-        initialise(&binaries, &place)?;
-        stop_orphan(&binaries, &place);
-        let supervisor = Supervisor::start(&binaries, &place, options).await?;
-        create_database(&place).await?;
-        Ok(Self { place, supervisor: Some(supervisor), lock: Some(lock) })
+        match lock(&place)? {
+            Some(lock) => Self::run(&binaries, place, lock, options).await,
+            None => Err(PostgresError::InUse(place.data().to_owned())),
+        }
     }
 
     /// Uses the cluster that another process runs, or else starts it.
@@ -86,11 +84,36 @@ impl Postgres {
     /// # Errors
     /// As [`Postgres::start`].
     pub async fn attach_or_start(folder: &Path, options: &Options) -> Result<Self, PostgresError> {
+        let binaries = Binaries::find()?;
         let place = Place::prepare(folder)?;
-        if lock(&place)?.is_none() {
-            return Ok(Self { place, supervisor: None, lock: None });
+        let started = Instant::now();
+        loop {
+            if let Some(lock) = lock(&place)? {
+                return Self::run(&binaries, place, lock, options).await;
+            }
+            // The other one may still be making it, or be about to end.
+            if connect(&place, NAME).await.is_ok() {
+                return Ok(Self { place, supervisor: None, lock: None });
+            }
+            if started.elapsed() > START_LIMIT {
+                return Err(PostgresError::InUse(place.data().to_owned()));
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
         }
-        Self::start(folder, options).await
+    }
+
+    async fn run(
+        binaries: &Binaries,
+        place: Place,
+        lock: File,
+        options: &Options,
+    ) -> Result<Self, PostgresError> {
+        initialise(binaries, &place)?;
+        stop_orphan(binaries, &place);
+        let supervisor = Supervisor::start(binaries, &place, options).await?;
+        let postgres = Self { place, supervisor: Some(supervisor), lock: Some(lock) };
+        create_database(&postgres.place).await?;
+        Ok(postgres)
     }
 
     /// The connection string of the product's database.
@@ -134,13 +157,16 @@ impl Drop for Postgres {
     }
 }
 
+/// How long connecting to a server on this machine may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
 /// A connection as the product's role; it ends with the returned client.
 async fn connect(
     place: &Place,
     database: &str,
 ) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
     let mut config = tokio_postgres::Config::new();
-    config.host_path(place.socket_dir()).user(NAME).dbname(database);
+    config.host_path(place.socket_dir()).user(NAME).dbname(database).connect_timeout(CONNECT_LIMIT);
     let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
     tokio::spawn(connection);
     Ok(client)
@@ -161,7 +187,7 @@ async fn create_database(place: &Place) -> Result<(), PostgresError> {
 fn lock(place: &Place) -> Result<Option<File>, PostgresError> {
     let path = place.lock_file();
     let failed = |source| PostgresError::Io { what: "can't lock", path: path.clone(), source };
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(failed)?;
+    let file = open_to_append(&path).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -208,16 +234,24 @@ fn initdb(binaries: &Binaries, place: &Place, ctype: &str) -> Result<(), Postgre
 /// A server that outlived its parent (where the system sends no signal at its death) is stopped:
 /// started again as our child it will end with us.
 fn stop_orphan(binaries: &Binaries, place: &Place) {
-    if place.data().join("postmaster.pid").exists() {
+    if UnixStream::connect(place.socket()).is_ok() || is_stopping(place) {
         let mut stop = place.command(&binaries.pg_ctl());
         stop.args(["stop", "-m", "fast", "-w", "-s", "-D"]).arg(place.data());
-        // Fails when the file is stale, which the server itself sorts out at start.
         if let Ok(output) = stop.output()
             && output.status.success()
         {
             tracing::info!("stopped a PostgreSQL that an earlier process had left running");
         }
     }
+}
+
+/// Whether the process that `postmaster.pid` names is this cluster's server, which may have closed
+/// its socket already. The file alone proves nothing: the number may be a stranger's by now.
+fn is_stopping(place: &Place) -> bool {
+    let file = fs::read_to_string(place.data().join("postmaster.pid")).unwrap_or_default();
+    let pid = file.lines().next().unwrap_or_default();
+    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command.contains(&*place.data().to_string_lossy())
 }
 
 /// PostgreSQL refuses to run as root.

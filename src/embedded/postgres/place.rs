@@ -1,10 +1,11 @@
 //! Where a cluster lives, and as whom its programs run.
 
 use std::{
-    fs, io,
+    fs::{self, File, OpenOptions},
+    io,
     os::unix::{
         ffi::OsStrExt,
-        fs::{DirBuilderExt, MetadataExt, PermissionsExt, chown},
+        fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -27,24 +28,30 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Makes the directories, mode 0700, owned by the account that will use them.
+    /// Makes the directories, mode 0700, owned by the account that will use them. A cluster that
+    /// is there keeps its owner, also when root runs a command on a user's.
     pub(super) fn prepare(folder: &Path) -> Result<Self, PostgresError> {
-        let account = account_for_root();
         create(folder)?;
         let folder = folder.canonicalize().map_err(|source| PostgresError::Io {
             what: "can't use",
             path: folder.to_owned(),
             source,
         })?;
+        let account = account_for_root().map(|usual| owner(&folder.join("data")).unwrap_or(usual));
         let base = match account {
             Some(account) if !is_reachable(&folder, account) => {
-                let base = Path::new("/var/lib/twofold").join(short_name(&folder));
-                create(&base)?;
-                base
+                let above = Path::new("/var/lib/twofold");
+                create(above)?;
+                set_mode(above, 0o711)?;
+                above.join(short_name(&folder))
             }
             _ => folder,
         };
-        make_private(&base, account)?;
+        create(&base)?;
+        let account = account.map(|usual| owner(&base.join("data")).unwrap_or(usual));
+        if !base.join("data").exists() {
+            make_private(&base, account)?;
+        }
         let socket_dir = if base.as_os_str().len() > MAX_SOCKET_DIR {
             private_socket_dir(&base, account)?
         } else {
@@ -75,6 +82,11 @@ impl Place {
 
     pub(super) fn socket_dir(&self) -> &Path {
         &self.socket_dir
+    }
+
+    /// Where the server listens.
+    pub(super) fn socket(&self) -> PathBuf {
+        self.socket_dir.join(".s.PGSQL.5432")
     }
 
     pub(super) fn account(&self) -> Option<Account> {
@@ -111,17 +123,36 @@ fn create(dir: &Path) -> Result<(), PostgresError> {
 }
 
 fn make_private(dir: &Path, account: Option<Account>) -> Result<(), PostgresError> {
-    let apply = || {
-        if let Some(account) = account {
-            chown(dir, Some(account.uid), Some(account.gid))?;
-        }
-        fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
-    };
-    apply().map_err(|source| PostgresError::Io {
-        what: "can't set the owner and rights of",
+    if let Some(account) = account {
+        chown(dir, Some(account.uid), Some(account.gid)).map_err(|source| PostgresError::Io {
+            what: "can't set the owner of",
+            path: dir.to_owned(),
+            source,
+        })?;
+    }
+    set_mode(dir, 0o700)
+}
+
+fn set_mode(dir: &Path, mode: u32) -> Result<(), PostgresError> {
+    fs::set_permissions(dir, fs::Permissions::from_mode(mode)).map_err(|source| PostgresError::Io {
+        what: "can't set the rights of",
         path: dir.to_owned(),
         source,
     })
+}
+
+/// Whose a directory is, unless it is root's or not there.
+fn owner(dir: &Path) -> Option<Account> {
+    let meta = fs::metadata(dir).ok()?;
+    (meta.uid() != 0).then(|| Account { uid: meta.uid(), gid: meta.gid() })
+}
+
+/// Opens a file of ours to append to it. Another account may write to its directory, so a link
+/// that was put there is not followed.
+pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
+    let no_links = rustix::fs::OFlags::NOFOLLOW.bits();
+    let flags = i32::try_from(no_links).map_err(io::Error::other)?;
+    OpenOptions::new().create(true).append(true).custom_flags(flags).open(path)
 }
 
 /// A short directory in a place where others may write: only one that is nobody else's is used.

@@ -1,8 +1,7 @@
 //! Keeps the server running: one thread starts it, waits for its end, and starts it again.
 
 use std::{
-    fs::{self, OpenOptions},
-    io,
+    fs, io,
     process::{Child, Command},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -14,9 +13,15 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{super::child, Options, PostgresError, binaries::Binaries, connect, place::Place};
+use super::{
+    super::child,
+    Options, PostgresError,
+    binaries::Binaries,
+    connect,
+    place::{Place, open_to_append},
+};
 
-const START_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const START_LIMIT: Duration = Duration::from_secs(30);
 /// How long a fast shutdown may take before an immediate one is asked for.
 const STOP_LIMIT: Duration = Duration::from_secs(15);
 /// Pause before a server that died is started again; it doubles while starts keep failing.
@@ -147,7 +152,7 @@ fn command_maker(
 ) -> impl Fn() -> io::Result<Command> + use<> {
     let (postgres, place, options) = (binaries.postgres(), place.clone(), options.clone());
     move || {
-        let log = OpenOptions::new().create(true).append(true).open(place.log_file())?;
+        let log = open_to_append(&place.log_file())?;
         let mut command = child::command(&options.own_binary, place.account(), &postgres);
         place.clean(&mut command);
         command.arg("-D").arg(place.data()).arg("-k").arg(place.socket_dir());

@@ -132,10 +132,15 @@ impl Mails {
         let now = tx.now;
         let taken = mails::claim(&mut tx, LEASE, now).await?;
         tx.commit().await?;
-        match taken {
-            Some(mail) => Ok(Some(self.deliver(core, mail).await?)),
-            None => Ok(None),
+        let Some(mail) = taken else { return Ok(None) };
+        if mail.attempts > MAX_ATTEMPTS {
+            // Its last tries did not even end in a failure: they took the sender along.
+            tracing::error!(mail_id = %mail.id, "a mail is given up: nobody survived sending it");
+            let outcome = Outcome::GiveUp("the sender died each time");
+            mails::finish(&mut *core.db.conn().await?, mail.id, outcome, now).await?;
+            return Ok(Some(false));
         }
+        Ok(Some(self.deliver(core, mail).await?))
     }
 
     async fn deliver(&self, core: &Core, row: MailRow) -> Result<bool> {
@@ -151,7 +156,9 @@ impl Mails {
         let now = core.clock.now();
         let why = handed_over.as_ref().err().map(|error| Chain(error).to_string());
         let outcome = match (&handed_over, why.as_deref()) {
-            (Err(MailError::Transport(_)), Some(why)) if row.attempts < MAX_ATTEMPTS => {
+            (Err(MailError::Transport(_) | MailError::Refused(_)), Some(why))
+                if row.attempts < MAX_ATTEMPTS =>
+            {
                 tracing::warn!(mail_id = %mail.id, "a mail is tried again later: {why}");
                 Outcome::Retry(now + pause(row.attempts), why)
             }

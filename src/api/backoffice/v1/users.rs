@@ -220,10 +220,12 @@ fn twenty() -> u32 {
     20
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
 fn ada() -> Option<SearchText> {
     Some(SearchText("ada".to_owned()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
 fn active() -> Option<ManagedUserStatus> {
     Some(ManagedUserStatus::Active)
 }

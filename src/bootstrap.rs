@@ -134,7 +134,7 @@ pub fn core(settings: &Settings, database: &Database, clock: Clock) -> Result<Co
     })
 }
 
-/// The HTTP side. `extra` holds a product's own routes beside ours.
+/// The HTTP side. `extra` holds routes beside ours: a product's own, or a test's.
 pub fn application(
     settings: &Settings,
     core: Arc<Core>,

@@ -38,14 +38,18 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
         let raw = Vec::<u8>::from_request(request, body).await?;
-        let value = read(&raw)?;
+        let malformed = |error| ServiceError::from(Code::Malformed).caused_by(error);
+        let value: Value =
+            serde_json::from_slice(&raw).map_err(|e: serde_json::Error| ApiError(malformed(e)))?;
         // PostgreSQL has no text with U+0000: such a field is refused wherever it stands.
         let mut faults = validation::nul_characters(&value);
         if faults.is_empty() {
+            faults = published_faults::<T>(request, &value);
+        }
+        if faults.is_empty() {
             match T::parse_from_json(Some(value)) {
                 Ok(parsed) => return Ok(Self(parsed)),
-                // Read once more rather than copied each time.
-                Err(_) => faults = explain::<T>(request, &read(&raw)?),
+                Err(_) => faults.push(FieldError::new("", "invalid", "is not valid")),
             }
         }
         Err(ApiError(ServiceError::invalid(faults)).into())
@@ -54,18 +58,13 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 
 impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
 
-fn read(raw: &[u8]) -> Result<Value, ApiError> {
-    let malformed = |error| ServiceError::from(Code::Malformed).caused_by(error);
-    serde_json::from_slice(raw).map_err(|e: serde_json::Error| ApiError(malformed(e)))
-}
-
-/// Finds every fault by walking the published schema.
-fn explain<T: Type>(request: &Request, value: &Value) -> Vec<FieldError> {
-    let faults = match (request.data::<Arc<Document>>(), T::schema_ref()) {
+/// Every fault by the published schema. poem-openapi's own parsers stop at the first, and take
+/// a number or a boolean for a text.
+fn published_faults<T: Type>(request: &Request, value: &Value) -> Vec<FieldError> {
+    match (request.data::<Arc<Document>>(), T::schema_ref()) {
         (Some(document), MetaSchemaRef::Reference(name)) => {
             validation::check(document, document.schema(&name), value)
         }
         _ => Vec::new(),
-    };
-    if faults.is_empty() { vec![FieldError::new("", "invalid", "is not valid")] } else { faults }
+    }
 }

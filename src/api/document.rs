@@ -6,6 +6,7 @@ use std::{
 };
 
 use poem::http::Method;
+use regex::Regex;
 use serde_json::{Map, Value, json};
 
 use super::error::DOCUMENTED;
@@ -21,6 +22,8 @@ pub struct Document {
     pub text: String,
     /// By the [`shape`] of the path.
     routes: BTreeMap<String, Route>,
+    /// Compiled once, by their text.
+    patterns: BTreeMap<String, Regex>,
 }
 
 #[derive(Debug)]
@@ -37,6 +40,8 @@ impl Document {
     pub fn finish(made: &str) -> Self {
         let mut json: Value = serde_json::from_str(made).unwrap_or_default();
         close_request_schemas(&mut json);
+        let mut patterns = BTreeMap::new();
+        finish_schemas(&mut json, &mut patterns);
         share_examples(&mut json);
         let mut routes = BTreeMap::new();
         for (path, item) in json["paths"].as_object_mut().into_iter().flatten() {
@@ -59,12 +64,17 @@ impl Document {
         }
         let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
         text.push('\n');
-        Self { json, text, routes }
+        Self { json, text, routes, patterns }
     }
 
     /// The schema with this name.
     pub(super) fn schema(&self, name: &str) -> &Value {
         &self.json["components"]["schemas"][name]
+    }
+
+    /// Whether a text matches one of the document's patterns.
+    pub(super) fn matches(&self, pattern: &str, text: &str) -> bool {
+        self.patterns.get(pattern).is_some_and(|regex| regex.is_match(text))
     }
 
     /// The schema itself, where `schema` may be a reference.
@@ -155,6 +165,31 @@ fn close_request_schemas(json: &mut Value) {
                 property["nullable"] = true.into();
             }
         }
+    }
+}
+
+/// Collects the patterns, and says how large the numbers of each format may be.
+fn finish_schemas(value: &mut Value, patterns: &mut BTreeMap<String, Regex>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(pattern) = members.get("pattern").and_then(Value::as_str)
+                && let Ok(regex) = Regex::new(pattern)
+            {
+                patterns.insert(pattern.to_owned(), regex);
+            }
+            let largest = match members.get("format").and_then(Value::as_str) {
+                Some("uint16") => Some(u32::from(u16::MAX)),
+                Some("uint32") => Some(u32::MAX),
+                _ => None,
+            };
+            if let Some(largest) = largest {
+                members.entry("minimum").or_insert(0.into());
+                members.entry("maximum").or_insert(largest.into());
+            }
+            members.values_mut().for_each(|member| finish_schemas(member, patterns));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| finish_schemas(item, patterns)),
+        _ => {}
     }
 }
 

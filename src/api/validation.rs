@@ -1,7 +1,7 @@
-//! Finds every fault of a value by the published schema, once the typed parser has refused it.
+//! Finds every fault of a value by the published schema.
 //!
-//! The parser stops at its first failure; callers want to know of all. Walking the document
-//! that callers have keeps what is told the same as what is promised.
+//! Typed parsers stop at their first failure; callers want to know of all. Walking the document
+//! that callers have keeps what is enforced the same as what is promised.
 
 use serde_json::{Map, Value};
 
@@ -155,7 +155,9 @@ impl Walk<'_> {
             self.fault(at, "too_short", format!("must have at least {min} characters"));
         } else if let Some(max) = schema["maxLength"].as_u64().filter(|max| length > *max) {
             self.fault(at, "too_long", format!("must have at most {max} characters"));
-        } else if let Some(pattern) = schema["pattern"].as_str().filter(|p| !matches(p, text)) {
+        } else if let Some(pattern) =
+            schema["pattern"].as_str().filter(|p| !self.document.matches(p, text))
+        {
             self.fault(at, "pattern", format!("must match {pattern}"));
         } else {
             match schema["format"].as_str() {
@@ -216,11 +218,6 @@ impl Walk<'_> {
             }
         }
     }
-}
-
-/// Patterns of our own documents only, so they are known to compile.
-fn matches(pattern: &str, text: &str) -> bool {
-    regex::Regex::new(pattern).is_ok_and(|regex| regex.is_match(text))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::{
     mem,
     net::IpAddr,
     ops::{Deref, DerefMut},
+    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
@@ -53,6 +54,9 @@ impl Origin {
         Self { actor: Actor::System, request_id, ip_address: None, user_agent: None }
     }
 }
+
+/// How long a rollback may take; a hung server must not keep the connection for ever.
+const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -105,8 +109,10 @@ impl Drop for Tx {
         {
             // A connection dropped inside a transaction would be closed, and a new one made.
             runtime.spawn(async move {
-                if let Err(error) = Manager::rollback_transaction(&mut *conn).await {
-                    tracing::debug!(%error, "a rollback failed; the connection is closed");
+                let rollback = Manager::rollback_transaction(&mut *conn);
+                // A connection whose rollback has not come to its end is closed.
+                if !matches!(tokio::time::timeout(ROLLBACK_LIMIT, rollback).await, Ok(Ok(()))) {
+                    tracing::debug!("a rollback failed; the connection is closed");
                 }
             });
         }

@@ -71,6 +71,9 @@ async fn every_bad_parameter_is_named() {
     let expected =
         [("page", "too_small"), ("per_page", "too_large"), ("status", "enum"), ("sort", "pattern")];
     assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
+    let faults = list(&app, &token, "?page=4294967296&per_page=-1").await.faults();
+    let expected = [("page", "too_large"), ("per_page", "too_small")];
+    assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
     let faults = list(&app, &token, "?page=one").await.faults();
     assert_eq!(faults, [("page".to_owned(), "type".to_owned())]);
     for (sort, rule) in [

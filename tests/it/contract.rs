@@ -89,6 +89,14 @@ async fn every_bad_field_in_one_answer() {
     let expected = [("email", "required"), ("password", "required")];
     assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
 
+    // The document says text, so a number or a boolean is none.
+    for name in [json!(false), json!(5), json!([]), json!({})] {
+        let body =
+            json!({"email": "a@example.com", "password": "correct horse battery", "name": name});
+        let faults = app.post("/api/v1/auth/register", body).send().await.faults();
+        assert_eq!(faults, [("name".to_owned(), "type".to_owned())], "{name}");
+    }
+
     let faults = app.post("/api/v1/auth/register", json!([])).send().await.faults();
     assert_eq!(faults, [(String::new(), "type".to_owned())]);
 

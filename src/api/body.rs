@@ -14,6 +14,9 @@ use serde_json::Value;
 use super::{document::Document, error::ApiError, validation};
 use crate::services::{Code, FieldError, ServiceError};
 
+/// U+0000 as JSON writes it, which knows no other way (RFC 8259, 7).
+const NUL: &[u8] = br"\u0000";
+
 /// A JSON body.
 pub struct Body<T>(pub T);
 
@@ -42,7 +45,10 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
         let value: Value =
             serde_json::from_slice(&raw).map_err(|e: serde_json::Error| ApiError(malformed(e)))?;
         // PostgreSQL has no text with U+0000: such a field is refused wherever it stands.
-        let mut faults = validation::nul_characters(&value);
+        let mut faults = Vec::new();
+        if raw.windows(NUL.len()).any(|window| window == NUL) {
+            faults = validation::nul_characters(&value);
+        }
         if faults.is_empty() {
             faults = published_faults::<T>(request, &value);
         }

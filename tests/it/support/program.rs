@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::process::CommandExt,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -14,12 +14,27 @@ use rustix::process::{Pid, Signal, kill_process};
 /// How long the program may take to start or to stop.
 const LIMIT: Duration = Duration::from_mins(1);
 
+const BINARY: &str = env!("CARGO_BIN_EXE_twofold");
+
 /// An account besides root, where the tests run as root.
 pub const NOBODY: u32 = 65534;
 
 /// `twofold` with these arguments, in this directory, with an environment as good as empty.
 pub fn command(dir: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_twofold"));
+    command_of(Path::new(BINARY), dir, args)
+}
+
+/// A copy of the program that another account can reach, wherever this repository is.
+fn own_copy(dir: &Path) -> PathBuf {
+    let copy = dir.join("twofold");
+    if !copy.exists() {
+        fs::copy(BINARY, &copy).expect("copied");
+    }
+    copy
+}
+
+fn command_of(binary: &Path, dir: &Path, args: &[&str]) -> Command {
+    let mut command = Command::new(binary);
     command.current_dir(dir).args(args).env_clear().stdin(Stdio::null());
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -47,7 +62,7 @@ pub fn stderr(output: &Output) -> String {
 pub struct Program {
     child: Child,
     pub base: String,
-    dir: std::path::PathBuf,
+    dir: PathBuf,
 }
 
 impl Program {
@@ -58,7 +73,10 @@ impl Program {
 
     pub fn start_as(dir: &Path, variables: &[(&str, &str)], uid: Option<u32>) -> Self {
         // As the README says it: without any command.
-        let mut command = command(dir, &[]);
+        let mut command = match uid {
+            Some(_) => command_of(&own_copy(dir), dir, &[]),
+            None => command(dir, &[]),
+        };
         command.env("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0").envs(variables.iter().copied());
         if let Some(uid) = uid {
             command.uid(uid).gid(uid);

@@ -161,7 +161,7 @@ pub async fn revoke(
     Ok(())
 }
 
-/// Ends all sessions of an account but `except`, and returns how many.
+/// Ends all sessions of an account but `except`.
 ///
 /// # Errors
 /// When the statement fails.
@@ -171,12 +171,13 @@ pub async fn revoke_all(
     account_id: Uuid,
     except: Option<Uuid>,
     now: DateTime<Utc>,
-) -> QueryResult<usize> {
+) -> QueryResult<()> {
     // No session has the nil id.
     let except = except.unwrap_or_default();
     on!(realm, table => diesel::update(table::table)
         .filter(table::account_id.eq(account_id).and(table::id.ne(except)).and(table::revoked_at.is_null()))
         .set((table::revoked_at.eq(now), table::updated_at.eq(now)))
         .execute(conn)
-        .await)
+        .await?);
+    Ok(())
 }

@@ -142,8 +142,7 @@ impl Sessions {
     /// When the database fails.
     pub async fn end_all(&self, tx: &mut Tx, account_id: Uuid, except: Option<Uuid>) -> Result<()> {
         let now = tx.now;
-        sessions::revoke_all(tx, self.realm, account_id, except, now).await?;
-        Ok(())
+        Ok(sessions::revoke_all(tx, self.realm, account_id, except, now).await?)
     }
 
     /// Checks an access token, but not yet its session.

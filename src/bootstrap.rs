@@ -150,8 +150,13 @@ pub fn application(
         timeout: Duration::from_millis(settings.server.request_timeout_ms),
         max_body_bytes: settings.server.max_body_bytes,
     };
-    let options =
-        api::Options { limits, docs: settings.docs.enabled, releases: releases.collect() };
+    let public_url = settings.server.public_url.as_ref();
+    let options = api::Options {
+        limits,
+        public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
+        docs: settings.docs.enabled,
+        releases: releases.collect(),
+    };
     api::application(core, options, extra)
 }
 

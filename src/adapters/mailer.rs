@@ -118,6 +118,12 @@ impl Mailer {
     }
 }
 
+/// Whether a text is the address of a mail server, as [`Mailer::smtp`] takes it.
+#[must_use]
+pub fn is_smtp_url(text: &str) -> bool {
+    AsyncSmtpTransport::<Tokio1Executor>::from_url(text).is_ok()
+}
+
 fn mailbox(address: &str) -> Result<Mailbox, MailError> {
     address.parse().map_err(|e: lettre::address::AddressError| MailError::Invalid(e.into()))
 }

@@ -7,6 +7,7 @@ use std::{
 
 use poem::http::Method;
 use regex::Regex;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::error::DOCUMENTED;
@@ -26,6 +27,16 @@ pub struct Document {
     patterns: BTreeMap<String, Regex>,
 }
 
+/// What one method does at one path.
+#[derive(Debug, Clone, Serialize)]
+pub struct Operation {
+    pub method: String,
+    pub path: String,
+    pub operation_id: String,
+    /// Whether it is for those who have signed in.
+    pub needs_token: bool,
+}
+
 #[derive(Debug)]
 struct Route {
     /// As the document names it.
@@ -35,10 +46,11 @@ struct Route {
 }
 
 impl Document {
-    /// Takes what poem-openapi made.
+    /// Takes what poem-openapi made; `public_url` is where the server is reached, if that is known.
     #[must_use]
-    pub fn finish(made: &str) -> Self {
+    pub fn finish(made: &str, public_url: Option<&str>) -> Self {
         let mut json: Value = serde_json::from_str(made).unwrap_or_default();
+        json["servers"] = public_url.map(|url| json!({"url": url})).into_iter().collect();
         close_request_schemas(&mut json);
         let mut patterns = BTreeMap::new();
         finish_schemas(&mut json, &mut patterns);
@@ -65,6 +77,21 @@ impl Document {
         let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
         text.push('\n');
         Self { json, text, routes, patterns }
+    }
+
+    /// Every operation, in the order of the document.
+    pub(super) fn operations(&self) -> impl Iterator<Item = Operation> {
+        let paths = self.json["paths"].as_object().into_iter().flatten();
+        paths.flat_map(|(path, item)| {
+            let methods = item.as_object().into_iter().flatten();
+            let operations = methods.filter(|(method, _)| METHODS.contains(&method.as_str()));
+            operations.map(|(method, operation)| Operation {
+                method: method.to_uppercase(),
+                path: path.clone(),
+                operation_id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
+                needs_token: operation["security"].as_array().is_some_and(|all| !all.is_empty()),
+            })
+        })
     }
 
     /// The schema with this name.

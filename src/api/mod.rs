@@ -20,6 +20,7 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 
 use crate::services::Core;
 use document::Document;
+pub use document::Operation;
 use middleware::edge::{Edge, Limits};
 
 /// Where each surface lives.
@@ -30,6 +31,8 @@ pub const BACKOFFICE_PREFIX: &str = "/api/v1/backoffice";
 #[derive(Debug, Clone)]
 pub struct Options {
     pub limits: Limits,
+    /// Where users reach the APIs, without a slash at its end.
+    pub public_url: Option<String>,
     /// Documentation pages, exports and navigation.
     pub docs: bool,
     pub releases: Vec<client::v1::config::PlatformRelease>,
@@ -43,15 +46,21 @@ pub struct Documents {
 }
 
 impl Documents {
-    /// Makes the documents; needs no database.
+    /// Makes the documents; needs no database. `public_url` becomes their server.
     #[must_use]
-    pub fn make() -> Self {
-        let client = client::v1::service();
-        let backoffice = backoffice::v1::service();
+    pub fn make(public_url: Option<&str>) -> Self {
+        let client = client::v1::service().spec();
+        let backoffice = backoffice::v1::service().spec();
         Self {
-            client: Arc::new(Document::finish(&client.spec())),
-            backoffice: Arc::new(Document::finish(&backoffice.spec())),
+            client: Arc::new(Document::finish(&client, public_url)),
+            backoffice: Arc::new(Document::finish(&backoffice, public_url)),
         }
+    }
+
+    /// Every operation of both surfaces.
+    #[must_use]
+    pub fn operations(&self) -> Vec<Operation> {
+        self.client.operations().chain(self.backoffice.operations()).collect()
     }
 }
 
@@ -61,7 +70,7 @@ pub fn application(
     options: Options,
     extra: Route,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let documents = Documents::make();
+    let documents = Documents::make(options.public_url.as_deref());
     let client = client::v1::service();
     let backoffice = backoffice::v1::service();
 

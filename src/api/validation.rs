@@ -230,7 +230,7 @@ mod tests {
             "paths": {},
             "components": {"schemas": {"Body": schema, "City": {"type": "string", "maxLength": 3}}}
         });
-        let document = Document::finish(&document.to_string());
+        let document = Document::finish(&document.to_string(), None);
         let found = check(&document, document.schema("Body"), value);
         found.into_iter().map(|fault| (fault.field, fault.rule)).collect()
     }

@@ -1,28 +1,47 @@
-//! The command line.
+//! The command line: what each command takes is here, what it does in a file of its own.
 
+mod admin;
+mod config;
+mod documents;
+mod migrate;
+mod output;
+mod seed;
 mod serve;
 
-use std::{error::Error, io::Write, path::PathBuf, process::ExitCode};
+use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use secrecy::{ExposeSecret, SecretString};
+use clap::{Parser, Subcommand};
+use clap_complete::Shell;
 
-use crate::{
-    adapters::clock::Clock,
-    api::Documents,
-    bootstrap::{self, Database},
-    config::Settings,
-    db::{Origin, migrations},
-    services::{self, Code, ServiceError, email_address::EmailAddress, staff},
-    telemetry::{self, Chain},
-};
+use crate::{config::Settings, telemetry};
+use output::{Outcome, Output};
 
-type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+const EXAMPLES: &str = "\
+Examples:
+  twofold                                   serve both APIs
+  twofold config check                      what is in effect, and where it comes from
+  twofold doctor                            is everything there that it needs?
+  twofold admin create --email ada@example.com --name Ada
+  twofold routes --json | jq -r '.[].path'
+
+Exit codes:
+    0  done
+    1  failed; the message says why
+    2  the arguments are not valid
+   69  something that it needs can't be reached, such as the database
+   75  another instance is in the way
+   78  the settings have faults; all of them are listed
+  130  stopped by a second Ctrl-C
+
+Settings: docs/settings.md";
 
 /// One process, two APIs: a client API for apps and a backoffice API for staff.
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(version, about, max_term_width = 100, after_help = EXAMPLES)]
 struct Cli {
+    /// Print results as JSON on standard output, and failures on standard error
+    #[arg(long, global = true)]
+    json: bool,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -30,207 +49,114 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve both APIs (the default)
+    #[command(after_help = "Examples:
+  twofold serve
+  TWOFOLD_SERVER__LISTEN=0.0.0.0:8080 twofold serve
+  DATABASE_URL=postgresql://app:secret@db/shop twofold serve")]
     Serve,
     /// Change the database's schema
-    #[command(subcommand)]
-    Migrate(Migrate),
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  twofold migrate status
+  twofold migrate up"
+    )]
+    Migrate(migrate::Migrate),
     /// Manage staff accounts
-    #[command(subcommand)]
-    Admin(Admin),
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  twofold admin list
+  twofold admin create --email ada@example.com --name Ada
+  twofold admin reset-password --email ada@example.com
+  pass show backoffice | twofold admin reset-password --email ada@example.com --password-stdin"
+    )]
+    Admin(admin::Admin),
+    /// Work with the settings
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  twofold config check
+  TWOFOLD_ENV=production twofold config check
+  twofold config check --json | jq '.settings[] | select(.key == \"server.listen\")'"
+    )]
+    Config(config::Config),
+    /// Fill the database with demo users; not in production
+    #[command(after_help = "Examples:
+  twofold seed
+  twofold seed --users 1000000")]
+    Seed(seed::Seed),
+    /// List every operation of both APIs; needs no database
+    #[command(after_help = "Examples:
+  twofold routes
+  twofold routes --json | jq -r '.[] | select(.needs_token | not) | .path'")]
+    Routes,
     /// Work with the OpenAPI documents
-    #[command(subcommand)]
-    Openapi(Openapi),
-}
-
-#[derive(Debug, Subcommand)]
-enum Migrate {
-    /// Apply what is missing
-    Up,
-    /// Revert the newest migration
-    Down,
-    /// List all migrations
-    Status,
-}
-
-#[derive(Debug, Subcommand)]
-enum Admin {
-    /// Add a super-admin
-    Create {
-        /// The person's name
-        #[arg(long)]
-        name: String,
-        #[command(flatten)]
-        account: Account,
-    },
-    /// Give an admin a new password and end their sessions
-    ResetPassword {
-        #[command(flatten)]
-        account: Account,
-    },
-}
-
-#[derive(Debug, Args)]
-struct Account {
-    /// The address of the account
-    #[arg(long)]
-    email: String,
-    /// Read the password from standard input; without it a random one is made and printed
-    #[arg(long)]
-    password_stdin: bool,
-}
-
-#[derive(Debug, Subcommand)]
-enum Openapi {
-    /// Write a document as JSON; needs no database
-    Export {
-        surface: Surface,
-        /// The file to write, instead of standard output
-        #[arg(long, short)]
-        output: Option<PathBuf>,
-    },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Surface {
-    Client,
-    Backoffice,
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  twofold openapi export client
+  twofold openapi export backoffice -o backoffice.json"
+    )]
+    Openapi(documents::Openapi),
+    /// Write the script that completes commands in a shell
+    #[command(after_help = "Examples:
+  twofold completions bash > ~/.local/share/bash-completion/completions/twofold
+  twofold completions zsh > ~/.zfunc/_twofold
+  twofold completions fish > ~/.config/fish/completions/twofold.fish")]
+    Completions { shell: Shell },
+    /// Write a page of the documentation
+    #[command(hide = true)]
+    Reference { page: documents::Page },
 }
 
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
-    match run(Cli::parse().command.unwrap_or(Command::Serve)) {
+    let cli = Cli::parse();
+    let output = Output { json: cli.json };
+    match run(cli.command.unwrap_or(Command::Serve), output) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", Chain(&*error));
-            ExitCode::FAILURE
-        }
+        Err(failure) => output.fail(&*failure),
     }
 }
 
-fn run(command: Command) -> Outcome {
-    if let Command::Openapi(Openapi::Export { surface, output }) = command {
-        return export(surface, output);
-    }
-    let settings = Settings::load()?;
-    telemetry::init(&settings.log.filter);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        match command {
-            Command::Serve => serve::serve(settings).await,
-            Command::Migrate(command) => migrate(&settings, command).await,
-            Command::Admin(command) => admin(&settings, command).await,
-            Command::Openapi(_) => Ok(()),
-        }
-    })
-}
-
-fn export(surface: Surface, output: Option<PathBuf>) -> Outcome {
-    let documents = Documents::make();
-    let document = match surface {
-        Surface::Client => documents.client,
-        Surface::Backoffice => documents.backoffice,
-    };
-    match output {
-        Some(path) => std::fs::write(&path, &document.text)
-            .map_err(|e| format!("can't write {}: {e}", path.display()))?,
-        None => std::io::stdout().write_all(document.text.as_bytes())?,
-    }
-    Ok(())
-}
-
-async fn migrate(settings: &Settings, command: Migrate) -> Outcome {
-    let mut database = Database::open_shared(settings).await?;
-    let done = match command {
-        Migrate::Up => migrations::up(&database.direct_url).await.map(|applied| {
-            for version in applied {
-                println!("applied {version}");
-            }
-            println!("the schema is up to date");
-        }),
-        Migrate::Down => migrations::down(&database.direct_url).await.map(|reverted| {
-            println!(
-                "{}",
-                reverted.map_or("nothing to revert".to_owned(), |v| format!("reverted {v}"))
-            );
-        }),
-        Migrate::Status => migrations::status(&database.direct_url).await.map(|all| {
-            for migration in all {
-                let state = if migration.applied { "applied" } else { "pending" };
-                println!("{state:8} {}", migration.version);
-            }
-        }),
-    };
-    database.stop();
-    Ok(done?)
-}
-
-async fn admin(settings: &Settings, command: Admin) -> Outcome {
-    let mut database = Database::open_shared(settings).await?;
-    let done = change_admin(settings, &database, command).await;
-    database.stop();
-    done
-}
-
-async fn change_admin(settings: &Settings, database: &Database, command: Admin) -> Outcome {
-    migrations::up(&database.direct_url).await?;
-    let core = bootstrap::core(settings, database, Clock::default())?;
-    let origin = Origin::system("command line");
+fn run(command: Command, output: Output) -> Outcome {
     match command {
-        Admin::Create { name, account } => {
-            let (email, given) = account.read()?;
-            let password = staff::create(&core, &origin, &email, &name, given.clone()).await;
-            report(&email, password, given.is_some(), "added")
+        Command::Openapi(documents::Openapi::Export { surface, output }) => {
+            documents::export(surface, output)
         }
-        Admin::ResetPassword { account } => {
-            let (email, given) = account.read()?;
-            let password = staff::reset_password(&core, &origin, &email, given.clone()).await;
-            report(&email, password, given.is_some(), "given a new password")
+        Command::Routes => documents::routes(output),
+        Command::Completions { shell } => documents::completions(shell),
+        Command::Reference { page } => documents::reference(page),
+        Command::Config(config::Config::Check) => config::check(&Settings::load()?, output),
+        Command::Serve => {
+            let settings = Settings::load()?.settings;
+            telemetry::init(&settings.log.filter);
+            block_on(serve::serve(settings))
+        }
+        Command::Migrate(command) => {
+            let settings = one_shot()?;
+            block_on(migrate::run(&settings, command, output))
+        }
+        Command::Admin(command) => {
+            let settings = one_shot()?;
+            block_on(admin::run(&settings, command, output))
+        }
+        Command::Seed(seed) => {
+            let settings = one_shot()?;
+            block_on(seed::run(&settings, &seed, output))
         }
     }
 }
 
-impl Account {
-    fn read(&self) -> Result<(EmailAddress, Option<SecretString>), Box<dyn Error + Send + Sync>> {
-        let email = self.email.parse().map_err(|_| {
-            format!("--email: \"{}\" {}", self.email, services::email_address::MESSAGE)
-        })?;
-        if !self.password_stdin {
-            return Ok((email, None));
-        }
-        let mut line = String::new();
-        std::io::stdin().read_line(&mut line)?;
-        Ok((email, Some(line.trim_end_matches(['\r', '\n']).into())))
-    }
+/// The settings of a command that does one thing and ends; it logs to the terminal only.
+fn one_shot() -> Result<Settings, output::Failure> {
+    let settings = Settings::load()?.settings;
+    telemetry::init(&settings.log.filter);
+    Ok(settings)
 }
 
-fn report(
-    email: &EmailAddress,
-    outcome: Result<SecretString, ServiceError>,
-    was_given: bool,
-    what: &str,
-) -> Outcome {
-    let email = email.as_str();
-    match outcome {
-        Ok(password) => {
-            println!("{email} was {what}");
-            if !was_given {
-                println!("password (shown once): {}", password.expose_secret());
-            }
-            Ok(())
-        }
-        Err(error) if error.code == Code::NotFound => {
-            Err(format!("no admin has the address {email}").into())
-        }
-        Err(error) if !error.fields.is_empty() => {
-            let faults: Vec<_> = error
-                .fields
-                .iter()
-                .map(|fault| format!("{} {}", fault.field, fault.message))
-                .collect();
-            Err(faults.join("; ").into())
-        }
-        Err(error) if error.code == Code::EmailTaken => Err(error.code.message().into()),
-        Err(error) => Err(error.into()),
-    }
+fn block_on(work: impl Future<Output = Outcome>) -> Outcome {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
 }

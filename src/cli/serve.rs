@@ -10,7 +10,7 @@ use poem::Route;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::watch;
 
-use super::Outcome;
+use super::output::Outcome;
 use crate::{
     adapters::clock::Clock,
     bootstrap::{self, Database},

@@ -1,139 +1,178 @@
-//! What the types cannot say: rules between settings, and what production refuses.
-
-use std::fmt;
+//! Rules between settings, and what production refuses (OWASP ASVS 13.4; `docs/settings.md`).
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Environment, Settings};
+use super::{Environment, Settings, fault::Fault, layers::Layers};
 
-/// HS256 keys shorter than the hash are refused (RFC 7518, 3.2).
-const MIN_SECRET_BYTES: usize = 32;
-
-/// Every fault found in the settings. It never holds a value, which may be a secret.
-#[derive(Debug)]
-pub struct ConfigError {
-    faults: Vec<String>,
-}
-
-impl ConfigError {
-    pub(super) fn one(fault: String) -> Self {
-        Self { faults: vec![fault] }
+/// Checks the rules between settings; the kind of each value has been checked before.
+pub(super) fn check(settings: &Settings, layers: &Layers) -> Vec<Fault> {
+    let mut rules = Rules { layers, faults: Vec::new() };
+    let always = [limits, sessions, hashing, secrets];
+    for rule in always {
+        rule(settings, &mut rules);
     }
-}
-
-impl std::error::Error for ConfigError {}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the settings are not valid:")?;
-        for fault in &self.faults {
-            write!(f, "\n  - {fault}")?;
+    match settings.environment {
+        Environment::Production => {
+            real_services(settings, &mut rules);
+            production(settings, &mut rules);
         }
-        Ok(())
+        Environment::Preview => real_services(settings, &mut rules),
+        Environment::Development | Environment::Test => {}
+    }
+    rules.faults
+}
+
+struct Rules<'a> {
+    layers: &'a Layers,
+    faults: Vec<Fault>,
+}
+
+impl Rules<'_> {
+    /// Notes a broken rule of these settings, the first of which is to be changed. One whose
+    /// value won't do anyway has its fault already.
+    fn broken(&mut self, keys: &[&str], problem: &str, remedy: &str) {
+        let is_faulty = |key: &&str| self.layers.faults.iter().any(|fault| fault.key == **key);
+        if keys.iter().any(is_faulty) {
+            return;
+        }
+        let source = self.layers.entries.get(keys[0]).map(|entry| entry.source.clone());
+        self.faults.push(Fault::new(keys[0], source, problem, remedy));
     }
 }
 
-impl From<figment::Error> for ConfigError {
-    fn from(errors: figment::Error) -> Self {
-        use figment::error::Kind;
-        let faults = errors
-            .into_iter()
-            .map(|error| {
-                let key = error.path.join(".");
-                let source = error
-                    .metadata
-                    .as_ref()
-                    .map_or_else(|| "the defaults".into(), |m| m.name.clone());
-                let what = match &error.kind {
-                    // Of a wrong type only the expectation is told: the value may be a secret.
-                    Kind::InvalidType(_, expected) | Kind::InvalidValue(_, expected) => {
-                        format!("expected {expected}")
-                    }
-                    Kind::UnknownField(name, known) => {
-                        format!("unknown key \"{name}\"; known here: {}", known.join(", "))
-                    }
-                    Kind::MissingField(name) => format!("\"{name}\" is missing"),
-                    _ if key.ends_with("url") || key.ends_with("secret") => "not valid".to_owned(),
-                    other => other.to_string(),
-                };
-                format!("{key} (from {source}): {what}")
-            })
-            .collect();
-        Self { faults }
-    }
-}
-
-/// Checks the rules between settings.
-///
-/// # Errors
-/// All faults at once.
-pub(super) fn check(settings: &Settings) -> Result<(), ConfigError> {
-    let mut faults = Vec::new();
+fn limits(settings: &Settings, rules: &mut Rules<'_>) {
     let (server, database) = (&settings.server, &settings.database);
+    let order = "keep server.request_timeout_ms > database.statement_timeout_ms > database.pool_wait_ms, \
+                 or a request ends before its cause is known";
+    if server.request_timeout_ms <= database.statement_timeout_ms {
+        let keys = ["server.request_timeout_ms", "database.statement_timeout_ms"];
+        rules.broken(&keys, "is not larger than database.statement_timeout_ms", order);
+    }
+    if database.statement_timeout_ms <= database.pool_wait_ms {
+        let keys = ["database.statement_timeout_ms", "database.pool_wait_ms"];
+        rules.broken(&keys, "is not larger than database.pool_wait_ms", order);
+    }
+    if database.pool_min_idle > database.pool_max_size {
+        let keys = ["database.pool_min_idle", "database.pool_max_size"];
+        rules.broken(&keys, "is larger than database.pool_max_size", "make it smaller");
+    }
+    if database.direct_url.is_some() && database.url.is_none() {
+        let keys = ["database.direct_url", "database.url"];
+        rules.broken(&keys, "is set without database.url", "set DATABASE_URL as well");
+    }
+}
 
-    if server.max_body_bytes == 0 {
-        faults.push("server.max_body_bytes: must not be 0".to_owned());
-    }
-    if !(server.request_timeout_ms > database.statement_timeout_ms
-        && database.statement_timeout_ms > database.pool_wait_ms
-        && database.pool_wait_ms > 0)
-    {
-        faults.push(
-            "server.request_timeout_ms must be larger than database.statement_timeout_ms, \
-             and that larger than database.pool_wait_ms"
-                .to_owned(),
-        );
-    }
-    if database.pool_max_lifetime_seconds == 0 {
-        faults.push("database.pool_max_lifetime_seconds: must be at least 1".to_owned());
-    }
-    if database.pool_max_size == 0 || database.pool_min_idle > database.pool_max_size {
-        faults.push(
-            "database.pool_max_size: must be at least 1 and not below pool_min_idle".to_owned(),
-        );
-    }
-    if settings.mail.from.parse::<lettre::message::Mailbox>().is_err() {
-        faults.push("mail.from: must look like \"Name <name@example.com>\"".to_owned());
-    }
-
+fn sessions(settings: &Settings, rules: &mut Rules<'_>) {
     let realms = [("client", &settings.auth.client), ("backoffice", &settings.auth.backoffice)];
-    for (name, realm) in realms {
-        if realm.access_seconds == 0
-            || realm.access_seconds > realm.idle_seconds
-            || realm.idle_seconds > realm.absolute_seconds
-        {
-            faults.push(format!(
-                "auth.{name}: access_seconds must be at least 1, at most idle_seconds, and that at most absolute_seconds"
-            ));
+    for (realm, auth) in realms {
+        let [access, idle, absolute] = ["access_seconds", "idle_seconds", "absolute_seconds"]
+            .map(|name| format!("auth.{realm}.{name}"));
+        if auth.access_seconds > auth.idle_seconds {
+            let problem = format!("is larger than {idle}");
+            rules.broken(&[&access, &idle], &problem, "a token must not outlive its session");
         }
-        match &realm.secret {
-            Some(secret) if secret.expose_secret().len() < MIN_SECRET_BYTES => {
-                faults.push(format!("auth.{name}.secret: shorter than {MIN_SECRET_BYTES} bytes"));
-            }
-            None if settings.environment == Environment::Production => {
-                faults.push(format!(
-                    "auth.{name}.secret: missing; set TWOFOLD_AUTH__{}__SECRET",
-                    name.to_uppercase()
-                ));
-            }
-            _ => {}
+        if auth.idle_seconds > auth.absolute_seconds {
+            let problem = format!("is larger than {absolute}");
+            rules.broken(&[&idle, &absolute], &problem, "make it smaller");
         }
     }
-    let expose =
-        |secret: &Option<SecretString>| secret.as_ref().map(|s| s.expose_secret().to_owned());
-    if let Some(secret) = expose(&settings.auth.client.secret)
-        && Some(secret) == expose(&settings.auth.backoffice.secret)
-    {
-        faults.push("auth.client.secret and auth.backoffice.secret are the same".to_owned());
-    }
+}
 
-    if settings.environment == Environment::Production {
-        if database.url.is_none() {
-            faults.push("database.url: missing; production has no embedded database".to_owned());
-        }
-        if settings.mail.smtp_url.is_none() {
-            faults.push("mail.smtp_url: missing; production has no outbox".to_owned());
+fn hashing(settings: &Settings, rules: &mut Rules<'_>) {
+    let passwords = &settings.passwords;
+    if passwords.memory_kib < 8 * passwords.parallelism {
+        let keys = ["passwords.memory_kib", "passwords.parallelism"];
+        let remedy = "give at least 8 KiB for each lane (RFC 9106, 3.1)";
+        rules.broken(&keys, "is too small for passwords.parallelism", remedy);
+    }
+}
+
+fn secrets(settings: &Settings, rules: &mut Rules<'_>) {
+    let expose = |secret: &Option<SecretString>| {
+        secret.as_ref().map(|secret| secret.expose_secret().to_owned())
+    };
+    let keys = ["auth.backoffice.secret", "auth.client.secret"];
+    let [backoffice, client] =
+        [&settings.auth.backoffice.secret, &settings.auth.client.secret].map(expose);
+    if backoffice.is_some() && backoffice == client {
+        rules.broken(&keys, "is the same as auth.client.secret", "give each realm its own");
+    }
+}
+
+/// What runs for others has no stand-ins.
+fn real_services(settings: &Settings, rules: &mut Rules<'_>) {
+    let place = settings.environment;
+    if settings.database.url.is_none() {
+        let problem = format!("is missing; {place} has no embedded database");
+        rules.broken(&["database.url"], &problem, "set DATABASE_URL");
+    }
+    if settings.mail.smtp_url.is_none() {
+        let problem = format!("is missing; {place} has no outbox");
+        rules.broken(&["mail.smtp_url"], &problem, "set SMTP_URL");
+    }
+}
+
+fn production(settings: &Settings, rules: &mut Rules<'_>) {
+    let realms = [("client", &settings.auth.client), ("backoffice", &settings.auth.backoffice)];
+    for (realm, auth) in realms {
+        let key = format!("auth.{realm}.secret");
+        let variable = super::layers::variable_of(&key);
+        let remedy = format!("set {variable} to what `openssl rand -hex 32` prints");
+        match &auth.secret {
+            None => rules.broken(&[&key], "is missing; production generates none", &remedy),
+            Some(secret) if is_guessable(secret.expose_secret()) => {
+                rules.broken(&[&key], "is a placeholder or can be guessed", &remedy);
+            }
+            Some(_) => {}
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(ConfigError { faults }) }
+    match &settings.server.public_url {
+        None => {
+            let remedy = "set TWOFOLD_SERVER__PUBLIC_URL to where your users reach it";
+            rules.broken(&["server.public_url"], "is missing", remedy);
+        }
+        Some(url) if !url.starts_with("https://") => {
+            let remedy = "give an https:// address";
+            rules.broken(&["server.public_url"], "is not encrypted", remedy);
+        }
+        Some(_) => {}
+    }
+    if settings.docs.enabled {
+        let problem = "is on; production shows its documents to nobody";
+        rules.broken(&["docs.enabled"], problem, "set it to false");
+    }
+    if settings.mail.from.contains("@example.") {
+        let remedy = "set TWOFOLD_MAIL__FROM to an address of yours";
+        rules.broken(&["mail.from"], "is the placeholder", remedy);
+    }
+    if let Some(url) = &settings.mail.smtp_url
+        && sends_password_in_the_clear(url.expose_secret())
+    {
+        let remedy = "use smtps://, or add ?tls=required for STARTTLS";
+        rules.broken(&["mail.smtp_url"], "sends its password unencrypted", remedy);
+    }
+    // The weakest parameters that OWASP's Password Storage Cheat Sheet still names: each of its
+    // lines takes at least this much memory times passes, and this much memory.
+    let passwords = &settings.passwords;
+    let work = u64::from(passwords.memory_kib) * u64::from(passwords.iterations);
+    if passwords.memory_kib < 7168 || work < 5 * 7168 {
+        let remedy = "give at least 7168 KiB with 5 passes, or 19456 KiB with 2";
+        rules.broken(&["passwords.memory_kib", "passwords.iterations"], "is too weak", remedy);
+    }
+}
+
+/// Placeholders of examples, and texts of too few different characters.
+fn is_guessable(secret: &str) -> bool {
+    let lower = secret.to_lowercase();
+    let different: std::collections::BTreeSet<char> = lower.chars().collect();
+    let placeholders =
+        ["change", "secret", "password", "example", "default", "your-", "0123456789"];
+    different.len() < 8 || placeholders.iter().any(|word| lower.contains(word))
+}
+
+fn sends_password_in_the_clear(url: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| {
+        let required = |(name, value): (_, _)| name == "tls" && value == "required";
+        url.scheme() == "smtp" && url.password().is_some() && !url.query_pairs().any(required)
+    })
 }

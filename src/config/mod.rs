@@ -1,57 +1,72 @@
-//! Typed settings: defaults from `config/`, overridden by the environment, checked as a whole.
+//! Typed settings: defaults from `config/`, overridden layer by layer, checked as a whole.
 //!
 //! Only [`crate::bootstrap`] and the command line read them; every other part is handed
-//! the few values that it needs.
+//! the few values that it needs. Adding one: a documented line in `config/default.toml`, a field
+//! here, a line in `keys.rs`, and `twofold reference settings > docs/settings.md`.
 
 mod check;
+mod fault;
+mod keys;
+mod layers;
+mod reference;
 
 use std::{
-    collections::BTreeMap, ffi::OsString, fmt, net::SocketAddr, path::PathBuf, str::FromStr,
+    collections::BTreeMap,
+    ffi::OsString,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
 };
 
-use figment::{
-    Figment, Metadata, Profile, Provider,
-    providers::{Format, Toml},
-    util::nest,
-    value::{Dict, Map, Value},
-};
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
-pub use check::ConfigError;
+pub use fault::{ConfigError, Fault};
+use keys::Key;
+use layers::{CONFIG_DIR, ENVIRONMENT, Layers, Source, TomlFile, Value};
+pub use reference::reference;
 
 const DEFAULT: &str = include_str!("../../config/default.toml");
+const DEVELOPMENT: &str = include_str!("../../config/development.toml");
+const TEST: &str = include_str!("../../config/test.toml");
+const PREVIEW: &str = include_str!("../../config/preview.toml");
 const PRODUCTION: &str = include_str!("../../config/production.toml");
 
-/// Variables with a name of their own, because every tool knows them.
-const WELL_KNOWN: [(&str, &str); 3] = [
-    ("DATABASE_URL", "database.url"),
-    ("DATABASE_DIRECT_URL", "database.direct_url"),
-    ("SMTP_URL", "mail.smtp_url"),
-];
-
 /// The kind of place the process runs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Environment {
+    /// On somebody's own machine.
+    #[default]
     Development,
+    /// Under automated tests.
     Test,
+    /// For others to look at: as open as development, with real services.
     Preview,
+    /// For users: nothing unsafe, nothing embedded.
     Production,
 }
 
+impl Environment {
+    const ALL: [Self; 4] = [Self::Development, Self::Test, Self::Preview, Self::Production];
+    const NAMES: &str = "development, test, preview or production";
+
+    /// The file with what it changes: its name and its text.
+    const fn built_in(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Development => ("config/development.toml", DEVELOPMENT),
+            Self::Test => ("config/test.toml", TEST),
+            Self::Preview => ("config/preview.toml", PREVIEW),
+            Self::Production => ("config/production.toml", PRODUCTION),
+        }
+    }
+}
+
 impl FromStr for Environment {
-    type Err = ConfigError;
+    type Err = ();
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        match name {
-            "development" => Ok(Self::Development),
-            "test" => Ok(Self::Test),
-            "preview" => Ok(Self::Preview),
-            "production" => Ok(Self::Production),
-            other => Err(ConfigError::one(format!(
-                "TWOFOLD_ENV is \"{other}\"; use development, test, preview or production"
-            ))),
-        }
+        Self::ALL.into_iter().find(|one| one.to_string() == name).ok_or(())
     }
 }
 
@@ -70,11 +85,12 @@ impl fmt::Display for Environment {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    #[serde(skip, default = "development")]
+    #[serde(skip)]
     pub environment: Environment,
     pub data_dir: PathBuf,
     pub server: Server,
     pub database: Database,
+    pub embedded: Embedded,
     pub auth: Auth,
     pub passwords: Passwords,
     pub mail: Mail,
@@ -83,15 +99,12 @@ pub struct Settings {
     pub release: BTreeMap<String, Release>,
 }
 
-fn development() -> Environment {
-    Environment::Development
-}
-
 /// Where and how HTTP is served.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
     pub listen: SocketAddr,
+    pub public_url: Option<String>,
     pub max_body_bytes: usize,
     pub request_timeout_ms: u64,
     pub drain_timeout_ms: u64,
@@ -109,6 +122,14 @@ pub struct Database {
     pub pool_max_lifetime_seconds: u64,
     pub pool_wait_ms: u64,
     pub statement_timeout_ms: u64,
+}
+
+/// The private PostgreSQL.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Embedded {
+    pub postgres_bin: Option<PathBuf>,
+    pub fetch: bool,
 }
 
 /// Tokens and sessions.
@@ -147,11 +168,35 @@ pub struct Mail {
     pub from: String,
 }
 
-/// What is logged.
+/// What is logged, how and where.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     pub filter: String,
+    pub format: LogFormat,
+    pub files: bool,
+    pub dir: PathBuf,
+    pub retention_days: u32,
+    pub sql: SqlLog,
+    pub slow_statement_ms: u64,
+}
+
+/// The form of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    Text,
+    Json,
+}
+
+/// Which SQL statements are logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SqlLog {
+    Off,
+    /// Those that take longer than the limit, and those that fail.
+    Slow,
+    All,
 }
 
 /// Pages for people.
@@ -170,195 +215,147 @@ pub struct Release {
     pub force_upgrade: bool,
 }
 
+/// One setting as it is in effect.
+#[derive(Debug, Serialize)]
+pub struct Effective {
+    pub key: String,
+    /// `None` for a secret, which is not shown.
+    pub value: Option<serde_json::Value>,
+    pub source: String,
+}
+
+/// The settings and where they come from.
+#[derive(Debug)]
+pub struct Loaded {
+    pub settings: Settings,
+    pub effective: Vec<Effective>,
+}
+
 impl Settings {
-    /// Reads defaults, the environment's file and the variables of this process.
+    /// Reads all layers as the process finds them.
     ///
     /// # Errors
     /// Every fault that was found, each with the key and where its value came from.
-    pub fn load() -> Result<Self, ConfigError> {
+    pub fn load() -> Result<Loaded, ConfigError> {
         // Variables that aren't text can't be ours.
         let text = |(name, value): (OsString, OsString)| {
             Some((name.into_string().ok()?, value.into_string().ok()?))
         };
-        Self::from_variables(std::env::vars_os().filter_map(text))
+        load(Some(Path::new("")), &std::env::vars_os().filter_map(text).collect())
     }
 
-    /// The same from the given variables, so that it can be tested.
+    /// Built-in defaults and the given variables only: for tests.
     ///
     /// # Errors
     /// As [`Settings::load`].
     pub fn from_variables(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        let variables: BTreeMap<String, String> = variables.into_iter().collect();
-        let environment = match variables.get("TWOFOLD_ENV") {
-            Some(name) => name.parse()?,
-            None => Environment::Development,
-        };
-        let mut figment = Figment::from(Toml::string(DEFAULT));
-        if environment == Environment::Production {
-            figment = figment.merge(Toml::string(PRODUCTION));
-        }
-        let defaults = figment.clone();
-        for (name, text) in &variables {
-            let key = match WELL_KNOWN.iter().find(|(known, _)| known == name) {
-                Some((_, key)) => (*key).to_owned(),
-                None => match name.strip_prefix("TWOFOLD_") {
-                    // Kubernetes sets such for a service that is called twofold.
-                    Some(path) if path.starts_with("SERVICE_") || path.starts_with("PORT") => {
-                        continue;
-                    }
-                    Some(path) if name != "TWOFOLD_ENV" => path.to_lowercase().replace("__", "."),
-                    _ => continue,
-                },
-            };
-            let default = defaults.find_value(&key).ok();
-            figment =
-                figment.merge(Variable { name, key: &key, value: typed(text, default.as_ref()) });
-        }
-        let mut settings: Self = figment.extract().map_err(ConfigError::from)?;
-        settings.environment = environment;
-        check::check(&settings)?;
-        Ok(settings)
+        load(None, &variables.into_iter().collect()).map(|loaded| loaded.settings)
     }
 }
 
-/// One environment variable as a source of its own, so that an error names it.
-struct Variable<'a> {
-    name: &'a str,
-    key: &'a str,
-    value: Value,
-}
-
-/// The text as the type that the default has; settings without a default are texts.
-fn typed(text: &str, default: Option<&Value>) -> Value {
-    let typed = match default {
-        Some(Value::Num(..)) => text.parse::<i64>().ok().map(Value::from),
-        Some(Value::Bool(..)) => text.parse::<bool>().ok().map(Value::from),
-        _ => None,
+/// `folder` is where the program was started, with its `.env` and `config/`.
+fn load(
+    folder: Option<&Path>,
+    variables: &BTreeMap<String, String>,
+) -> Result<Loaded, ConfigError> {
+    let mut layers = Layers::default();
+    let dot_env = folder.map(|folder| layers.read_dot_env(folder)).unwrap_or_default();
+    let chosen = |name: &str| {
+        let given =
+            |all: &BTreeMap<String, String>| all.get(name).filter(|t| !t.is_empty()).cloned();
+        given(variables).or_else(|| given(&dot_env))
     };
-    typed.unwrap_or_else(|| Value::from(text))
+
+    let environment = chosen(ENVIRONMENT).map_or(Ok(Environment::default()), |name| name.parse());
+    let environment = environment.unwrap_or_else(|()| {
+        let remedy = format!("use {}", Environment::NAMES);
+        layers.faults.push(Fault::new(ENVIRONMENT, None, "is no environment", remedy));
+        Environment::default()
+    });
+    let folder = match (folder, chosen(CONFIG_DIR)) {
+        (Some(_), Some(dir)) => {
+            let dir = PathBuf::from(dir);
+            if !dir.is_dir() {
+                let remedy = "give the folder that holds the TOML files";
+                layers.faults.push(Fault::new(CONFIG_DIR, None, "is no folder", remedy));
+            }
+            Some(dir)
+        }
+        (Some(folder), None) => Some(folder.join("config")),
+        (None, _) => None,
+    };
+
+    for (file, text) in [("config/default.toml", DEFAULT), environment.built_in()] {
+        layers.add_file(&TomlFile { text, at_line: &|line| Source::BuiltIn { file, line } });
+        if let Some(folder) = &folder {
+            let name = Path::new(file).file_name().unwrap_or_default();
+            layers.add_file_of(&folder.join(name), text);
+        }
+    }
+    if let Some(folder) = &folder {
+        layers.add_file_of(&folder.join("local.toml"), "");
+    }
+    // What the process is given overrides the file, variable by variable and in either form.
+    let overridden = |name: &String| {
+        let twin = name.strip_suffix("_FILE").map_or_else(|| format!("{name}_FILE"), str::to_owned);
+        variables.contains_key(name) || variables.contains_key(&twin)
+    };
+    let dot_env = dot_env.into_iter().filter(|(name, _)| !overridden(name)).collect();
+    layers.add_variables(&dot_env, |name| Source::DotEnv(name.to_owned()));
+    layers.add_variables(variables, |name| Source::Variable(name.to_owned()));
+    layers.require_groups();
+    finish(environment, layers)
 }
 
-impl Provider for Variable<'_> {
-    fn metadata(&self) -> Metadata {
-        Metadata::named(format!("the environment variable {}", self.name))
+fn finish(environment: Environment, mut layers: Layers) -> Result<Loaded, ConfigError> {
+    let mut table = toml::Table::new();
+    for (name, entry) in &layers.entries {
+        insert(&mut table, name, entry.value.clone());
     }
+    // Each value has been checked: what fails here is an incomplete group, or a fault of ours.
+    let settings =
+        table.try_into::<Settings>().map(|settings| Settings { environment, ..settings });
+    match &settings {
+        Ok(settings) => {
+            let broken = check::check(settings, &layers);
+            layers.faults.extend(broken);
+        }
+        Err(error) if layers.faults.is_empty() => {
+            let problem = error.message().to_owned();
+            layers.faults.push(Fault::new("(all)", None, problem, "report this fault of Twofold"));
+        }
+        Err(_) => {}
+    }
+    let effective = layers.entries.iter().map(|(name, entry)| {
+        let is_secret = Key::find(name).is_none_or(|key| key.kind.is_secret());
+        let value = (!is_secret).then(|| serde_json::json!(entry.value));
+        Effective { key: name.clone(), value, source: entry.source.to_string() }
+    });
+    match settings {
+        Ok(settings) if layers.faults.is_empty() => {
+            Ok(Loaded { settings, effective: effective.collect() })
+        }
+        _ => Err(ConfigError { faults: layers.faults }),
+    }
+}
 
-    fn data(&self) -> Result<Map<Profile, Dict>, figment::Error> {
-        let data = nest(self.key, self.value.clone()).into_dict().unwrap_or_default();
-        Ok(Profile::Default.collect(data))
+/// Puts a value where its dotted name says.
+fn insert(table: &mut toml::Table, name: &str, value: Value) {
+    match name.split_once('.') {
+        None => {
+            table.insert(name.to_owned(), value);
+        }
+        Some((section, rest)) => {
+            let inner =
+                table.entry(section.to_owned()).or_insert_with(|| Value::Table(toml::Table::new()));
+            if let Value::Table(inner) = inner {
+                insert(inner, rest, value);
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use secrecy::ExposeSecret;
-
-    fn load(variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        Settings::from_variables(
-            variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
-        )
-    }
-
-    #[test]
-    fn defaults_are_complete_and_follow_the_mission() {
-        let settings = load(&[]).expect("defaults");
-        assert_eq!(settings.environment, Environment::Development);
-        assert_eq!(settings.database.pool_max_size, 30);
-        assert!(settings.database.pool_min_idle > 0);
-        assert_eq!(settings.database.pool_max_lifetime_seconds, 30 * 60);
-        assert_eq!(settings.database.pool_wait_ms, 1000);
-        assert_eq!(settings.auth.client.access_seconds, 30 * 60);
-        assert_eq!(settings.auth.client.idle_seconds, 7 * 24 * 3600);
-        assert_eq!(settings.auth.backoffice.idle_seconds, 3600);
-        assert_eq!(settings.auth.backoffice.absolute_seconds, 24 * 3600);
-    }
-
-    #[test]
-    fn variables_override_defaults() {
-        let settings = load(&[
-            ("DATABASE_URL", "postgresql://u@h/d"),
-            ("TWOFOLD_SERVER__LISTEN", "127.0.0.1:9"),
-            ("TWOFOLD_DATABASE__POOL_MAX_SIZE", "7"),
-            ("TWOFOLD_DOCS__ENABLED", "false"),
-            ("UNRELATED", "x"),
-            ("TWOFOLD_SERVICE_HOST", "10.0.0.1"),
-            ("TWOFOLD_PORT_8001_TCP", "tcp://10.0.0.1:8001"),
-        ])
-        .expect("valid");
-        assert_eq!(settings.database.url.expect("set").expose_secret(), "postgresql://u@h/d");
-        assert_eq!(settings.server.listen.port(), 9);
-        assert_eq!(settings.database.pool_max_size, 7);
-        assert!(!settings.docs.enabled);
-    }
-
-    #[test]
-    fn a_fault_names_key_and_source() {
-        let error = load(&[("TWOFOLD_SERVER__LISTEN", "nonsense")]).expect_err("bad").to_string();
-        assert!(error.contains("server.listen"), "{error}");
-        assert!(error.contains("TWOFOLD_SERVER__LISTEN"), "{error}");
-        let error = load(&[("TWOFOLD_SERVER__PROT", "1")]).expect_err("unknown").to_string();
-        assert!(error.contains("prot"), "{error}");
-        assert!(load(&[("TWOFOLD_ENV", "prod")]).is_err());
-    }
-
-    #[test]
-    fn a_fault_never_prints_the_value() {
-        let misplaced = ("TWOFOLD_DATABASE__POOL_MAX_SIZE", "postgresql://u:secret@h/d");
-        let error = load(&[misplaced]).expect_err("no number").to_string();
-        assert!(error.contains("database.pool_max_size") && !error.contains("secret"), "{error}");
-    }
-
-    #[test]
-    fn a_text_of_digits_stays_a_text() {
-        let digits = "1".repeat(32);
-        let settings = load(&[
-            ("TWOFOLD_AUTH__CLIENT__SECRET", &digits),
-            ("TWOFOLD_RELEASE__IOS__LATEST_VERSION", "2"),
-        ])
-        .expect("valid");
-        assert_eq!(settings.release["ios"].latest_version, "2");
-        assert_eq!(settings.auth.client.secret.expect("set").expose_secret(), digits);
-    }
-
-    #[test]
-    fn production_refuses_missing_short_and_shared_secrets_at_once() {
-        let error = load(&[("TWOFOLD_ENV", "production")]).expect_err("no secrets").to_string();
-        for key in ["auth.client.secret", "auth.backoffice.secret", "database.url", "mail.smtp_url"]
-        {
-            assert!(error.contains(key), "{key} is missing in: {error}");
-        }
-        let long = "x".repeat(32);
-        let error = load(&[
-            ("TWOFOLD_AUTH__CLIENT__SECRET", &long),
-            ("TWOFOLD_AUTH__BACKOFFICE__SECRET", &long),
-        ])
-        .expect_err("shared")
-        .to_string();
-        assert!(error.contains("same"), "{error}");
-        assert!(!error.contains(&long), "{error}");
-        assert!(load(&[("TWOFOLD_AUTH__CLIENT__SECRET", "short")]).is_err());
-    }
-
-    #[test]
-    fn timeouts_must_be_ordered() {
-        let error = load(&[("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", "10")]).expect_err("order");
-        assert!(error.to_string().contains("request_timeout_ms"), "{error}");
-    }
-
-    #[test]
-    fn sizes_that_would_panic_or_starve_are_refused() {
-        for (name, value) in [
-            ("TWOFOLD_DATABASE__POOL_MAX_LIFETIME_SECONDS", "0"),
-            ("TWOFOLD_DATABASE__POOL_MAX_SIZE", "0"),
-            ("TWOFOLD_DATABASE__POOL_MIN_IDLE", "31"),
-            ("TWOFOLD_SERVER__MAX_BODY_BYTES", "0"),
-            ("TWOFOLD_AUTH__CLIENT__ACCESS_SECONDS", "604801"),
-            ("TWOFOLD_MAIL__FROM", "nobody"),
-        ] {
-            assert!(load(&[(name, value)]).is_err(), "{name}={value}");
-        }
-    }
-}
+mod tests;

@@ -67,6 +67,14 @@ pub async fn lock_and_check_empty(conn: &mut Conn) -> QueryResult<bool> {
         .await
 }
 
+/// All admins, the oldest first.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list(conn: &mut Conn) -> QueryResult<Vec<Admin>> {
+    admins::table.select(Admin::as_select()).order(admins::id).load(conn).await
+}
+
 /// The admin with this address, in lower case.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ pub enum MigrationError {
 }
 
 /// A migration and whether the database has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Status {
     pub version: String,
     pub applied: bool,

@@ -13,7 +13,7 @@ mod tx;
 pub mod user_one_time_codes;
 pub mod users;
 
-pub use pool::{Db, DbError, PoolSettings, Pooled};
+pub use pool::{Db, DbError, PoolSettings, Pooled, is_url};
 pub use tx::{Actor, Origin, Tx};
 
 /// A connection to PostgreSQL.

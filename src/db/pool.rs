@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::IpAddr,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
@@ -127,13 +127,16 @@ impl Trouble {
 
 /// Hears of every failure inside the pool, which bb8 otherwise swallows.
 #[derive(Debug, Clone)]
-struct Sink(Arc<Trouble>);
+struct Sink(Weak<Trouble>);
 
 impl bb8::ErrorSink<PoolError> for Sink {
     fn sink(&self, error: PoolError) {
-        // Connections that are found broken say nothing about the database now.
-        if let PoolError::ConnectionError(error) = error {
-            self.0.record(Chain(&error).to_string());
+        // Connections that are found broken say nothing about the database now, nor does the end
+        // of those that a pool leaves behind.
+        if let PoolError::ConnectionError(error) = error
+            && let Some(trouble) = self.0.upgrade()
+        {
+            trouble.record(Chain(&error).to_string());
         }
     }
 
@@ -231,7 +234,7 @@ impl Db {
             .min_idle(Some(settings.min_idle))
             .max_lifetime(Some(settings.max_lifetime))
             .connection_timeout(settings.wait)
-            .error_sink(Box::new(Sink(self.inner.trouble.clone())))
+            .error_sink(Box::new(Sink(Arc::downgrade(&self.inner.trouble))))
             .build_unchecked(Manager::new_with_config(self.inner.url.expose_secret(), config))
     }
 }
@@ -274,6 +277,12 @@ pub(super) fn connect(
         })
     }
     .boxed()
+}
+
+/// Whether a text is the address of a database: `postgresql://…`, or libpq's `host=…` form.
+#[must_use]
+pub fn is_url(text: &str) -> bool {
+    parse_url(text).is_ok_and(|config| !config.get_hosts().is_empty())
 }
 
 /// tokio-postgres knows no `verify-full`; rustls verifies fully in any case.

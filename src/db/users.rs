@@ -69,6 +69,30 @@ pub async fn insert(conn: &mut Conn, new: NewUser<'_>) -> QueryResult<Option<Use
         .optional()
 }
 
+/// A user for demonstrations, with a past.
+#[derive(Debug, Insertable)]
+#[diesel(table_name = users, check_for_backend(Pg))]
+pub struct DemoUser<'a> {
+    pub id: Uuid,
+    pub email: String,
+    pub name: String,
+    pub password_hash: &'a str,
+    pub email_verified_at: Option<DateTime<Utc>>,
+    pub status: UserStatus,
+    pub status_reason: Option<&'static str>,
+    pub status_changed_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// Stores those whose address is free, and returns how many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert_demo(conn: &mut Conn, new: Vec<DemoUser<'_>>) -> QueryResult<usize> {
+    diesel::insert_into(users::table).values(new).on_conflict_do_nothing().execute(conn).await
+}
+
 /// The user with this identifier.
 ///
 /// # Errors

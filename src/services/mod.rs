@@ -1,6 +1,7 @@
 //! Business rules, authorization and transaction boundaries. Nothing here knows of HTTP.
 
 pub mod accounts;
+pub mod demo;
 pub mod email_address;
 pub mod error;
 pub mod health;

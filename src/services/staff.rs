@@ -134,6 +134,14 @@ async fn insert_super_admin(
     Ok(())
 }
 
+/// All admins, the oldest first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn list(core: &Core) -> Result<Vec<Admin>> {
+    Ok(admins::list(&mut *core.db.conn().await?).await?)
+}
+
 /// Gives an admin a new password, the given one or a random one, ends their sessions, and
 /// returns the password.
 ///

@@ -11,7 +11,7 @@ use crate::support::TestApp;
 const METHODS: [&str; 5] = ["get", "put", "post", "delete", "patch"];
 
 fn documents() -> [(&'static str, Value); 2] {
-    let documents = Documents::make();
+    let documents = Documents::make(None);
     let read = |text: &str| serde_json::from_str(text).expect("JSON");
     [("client", read(&documents.client.text)), ("backoffice", read(&documents.backoffice.text))]
 }
@@ -36,7 +36,7 @@ fn path_in_repository(name: &str) -> std::path::PathBuf {
 
 #[test]
 fn the_committed_documents_are_true() {
-    let documents = Documents::make();
+    let documents = Documents::make(None);
     for (name, document) in [("client", documents.client), ("backoffice", documents.backoffice)] {
         let committed = fs::read_to_string(path_in_repository(name)).unwrap_or_default();
         assert!(

@@ -10,6 +10,7 @@ mod backoffice_auth;
 mod backoffice_users;
 mod client_account;
 mod client_auth;
+mod commands;
 mod contract;
 mod database_outage;
 mod db;

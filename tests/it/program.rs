@@ -16,14 +16,8 @@ use twofold::embedded::postgres::{Options, Postgres};
 use crate::support::{
     TestDb,
     http::{Answer, Request},
-    program::{NOBODY, Program, command, postgres_pid, run, stderr, stdout, wait_until_gone},
+    program::{NOBODY, Program, command, dir, postgres_pid, run, stderr, stdout, wait_until_gone},
 };
-
-/// A directory that the account of the embedded PostgreSQL can reach.
-fn dir() -> tempfile::TempDir {
-    let mut builder = tempfile::Builder::new();
-    builder.permissions(std::fs::Permissions::from_mode(0o755)).tempdir().expect("directory")
-}
 
 fn data_of(dir: &Path) -> PathBuf {
     dir.join(".data/postgres/data")
@@ -287,20 +281,6 @@ fn documents_are_exported_without_a_database() {
     assert!(!dir.path().join(".data").exists());
     let unknown = run(dir.path(), &["openapi", "export", "other"], &[]);
     assert_eq!(unknown.status.code(), Some(2));
-}
-
-#[test]
-fn faults_in_the_settings_are_all_told() {
-    let dir = dir();
-    let variables = [("TWOFOLD_SERVER__LISTEN", "here"), ("TWOFOLD_ENV", "development")];
-    let output = run(dir.path(), &["serve"], &variables);
-    assert!(!output.status.success());
-    assert!(stderr(&output).contains("server.listen"), "{}", stderr(&output));
-    let output = run(dir.path(), &["serve"], &[("TWOFOLD_ENV", "production")]);
-    assert!(!output.status.success());
-    for key in ["auth.client.secret", "auth.backoffice.secret", "database.url"] {
-        assert!(stderr(&output).contains(key), "{key}: {}", stderr(&output));
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,6 +47,14 @@ pub enum PostgresError {
     Io { what: &'static str, path: PathBuf, source: io::Error },
 }
 
+impl PostgresError {
+    /// Whether another instance is in the way.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::InUse(_))
+    }
+}
+
 /// What a caller may choose.
 #[derive(Debug, Clone)]
 pub struct Options {

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    os::unix::process::CommandExt,
+    os::unix::{fs::PermissionsExt, process::CommandExt},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     thread,
@@ -18,6 +18,12 @@ const BINARY: &str = env!("CARGO_BIN_EXE_twofold");
 
 /// An account besides root, where the tests run as root.
 pub const NOBODY: u32 = 65534;
+
+/// A directory that the account of the embedded PostgreSQL can reach.
+pub fn dir() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.permissions(fs::Permissions::from_mode(0o755)).tempdir().expect("directory")
+}
 
 /// `twofold` with these arguments, in this directory, with an environment as good as empty.
 pub fn command(dir: &Path, args: &[&str]) -> Command {

@@ -1,0 +1,286 @@
+//! Every setting that there is: its name, what its value may be, and whether it is a secret.
+//!
+//! What each one means stands in `config/default.toml`, beside its default.
+
+use std::net::SocketAddr;
+
+use tracing_subscriber::EnvFilter;
+
+use super::layers::Value;
+
+/// HS256 keys shorter than the hash are refused (RFC 7518, 3.2).
+const MIN_SECRET_BYTES: usize = 32;
+
+const DAY_SECONDS: i64 = 86_400;
+
+/// One setting. A `*` in the name stands for any one part.
+#[derive(Debug)]
+pub struct Key {
+    pub name: &'static str,
+    pub kind: Kind,
+}
+
+/// What the value of a setting may be.
+#[derive(Debug, Clone, Copy)]
+pub enum Kind {
+    Path,
+    Switch,
+    /// A whole number; the unit is a plural, or empty for plain numbers.
+    Number {
+        min: i64,
+        max: i64,
+        unit: &'static str,
+    },
+    OneOf(&'static [&'static str]),
+    Listen,
+    /// The beginning of web addresses.
+    WebAddress,
+    Mailbox,
+    LogFilter,
+    Version,
+    /// A key for signatures.
+    SigningKey,
+    PostgresUrl,
+    SmtpUrl,
+}
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind }
+}
+
+const fn number(min: i64, max: i64, unit: &'static str) -> Kind {
+    Kind::Number { min, max, unit }
+}
+
+/// Every setting, in the order of `config/default.toml`.
+pub const KEYS: &[Key] = &[
+    key("data_dir", Kind::Path),
+    key("server.listen", Kind::Listen),
+    key("server.public_url", Kind::WebAddress),
+    key("server.max_body_bytes", number(1, 1 << 30, "bytes")),
+    key("server.request_timeout_ms", number(1, 600_000, "milliseconds")),
+    key("server.drain_timeout_ms", number(0, 600_000, "milliseconds")),
+    key("database.url", Kind::PostgresUrl),
+    key("database.direct_url", Kind::PostgresUrl),
+    key("database.pool_max_size", number(1, 10_000, "connections")),
+    key("database.pool_min_idle", number(0, 10_000, "connections")),
+    key("database.pool_max_lifetime_seconds", number(1, 7 * DAY_SECONDS, "seconds")),
+    key("database.pool_wait_ms", number(1, 60_000, "milliseconds")),
+    key("database.statement_timeout_ms", number(1, 600_000, "milliseconds")),
+    key("embedded.postgres_bin", Kind::Path),
+    key("embedded.fetch", Kind::Switch),
+    key("auth.client.secret", Kind::SigningKey),
+    key("auth.client.access_seconds", number(1, DAY_SECONDS, "seconds")),
+    key("auth.client.idle_seconds", number(1, 3650 * DAY_SECONDS, "seconds")),
+    key("auth.client.absolute_seconds", number(1, 3650 * DAY_SECONDS, "seconds")),
+    key("auth.backoffice.secret", Kind::SigningKey),
+    key("auth.backoffice.access_seconds", number(1, DAY_SECONDS, "seconds")),
+    key("auth.backoffice.idle_seconds", number(1, 3650 * DAY_SECONDS, "seconds")),
+    key("auth.backoffice.absolute_seconds", number(1, 3650 * DAY_SECONDS, "seconds")),
+    key("passwords.memory_kib", number(8, 4_194_304, "KiB")),
+    key("passwords.iterations", number(1, 1000, "passes")),
+    key("passwords.parallelism", number(1, 64, "lanes")),
+    key("mail.smtp_url", Kind::SmtpUrl),
+    key("mail.from", Kind::Mailbox),
+    key("log.filter", Kind::LogFilter),
+    key("log.format", Kind::OneOf(&["text", "json"])),
+    key("log.files", Kind::Switch),
+    key("log.dir", Kind::Path),
+    key("log.retention_days", number(1, 3650, "days")),
+    key("log.sql", Kind::OneOf(&["off", "slow", "all"])),
+    key("log.slow_statement_ms", number(1, 600_000, "milliseconds")),
+    key("docs.enabled", Kind::Switch),
+    key("release.*.minimum_version", Kind::Version),
+    key("release.*.latest_version", Kind::Version),
+    key("release.*.force_upgrade", Kind::Switch),
+];
+
+impl Key {
+    /// The setting of this name, if there is one.
+    pub fn find(name: &str) -> Option<&'static Self> {
+        KEYS.iter().find(|key| key.matches(name))
+    }
+
+    fn matches(&self, name: &str) -> bool {
+        let (mut parts, mut given) = (self.name.split('.'), name.split('.'));
+        loop {
+            match (parts.next(), given.next()) {
+                (None, None) => return true,
+                (Some("*"), Some(given)) if !given.is_empty() => {}
+                (Some(part), Some(given)) if part == given => {}
+                _ => return false,
+            }
+        }
+    }
+
+    /// The names that this key stands for, of those that can be known.
+    fn names(&self) -> Vec<String> {
+        if self.name.contains('*') {
+            return ["ios", "android"].map(|platform| self.name.replace('*', platform)).into();
+        }
+        vec![self.name.to_owned()]
+    }
+}
+
+/// The names of all settings.
+pub fn names() -> impl Iterator<Item = String> {
+    KEYS.iter().flat_map(Key::names)
+}
+
+impl Kind {
+    /// Whether the value must not be shown.
+    pub const fn is_secret(self) -> bool {
+        matches!(self, Self::SigningKey | Self::PostgresUrl | Self::SmtpUrl)
+    }
+
+    /// A variable's text as the type that it should have. One that doesn't fit stays a text,
+    /// which [`Kind::accepts`] refuses.
+    pub fn read(self, text: &str) -> Value {
+        let read = match self {
+            Self::Number { .. } => text.parse().ok().map(Value::Integer),
+            Self::Switch => text.parse().ok().map(Value::Boolean),
+            _ => None,
+        };
+        read.unwrap_or_else(|| Value::String(text.to_owned()))
+    }
+
+    /// Whether a value will do.
+    pub fn accepts(self, value: &Value) -> bool {
+        match (self, value) {
+            (Self::Switch, Value::Boolean(_)) => true,
+            (Self::Number { min, max, .. }, Value::Integer(number)) => (min..=max).contains(number),
+            (Self::Switch | Self::Number { .. }, _) => false,
+            (_, Value::String(text)) => self.accepts_text(text),
+            _ => false,
+        }
+    }
+
+    fn accepts_text(self, text: &str) -> bool {
+        match self {
+            Self::Path => !text.trim().is_empty(),
+            Self::OneOf(choices) => choices.contains(&text),
+            Self::Listen => text.parse::<SocketAddr>().is_ok(),
+            Self::WebAddress => is_web_address(text),
+            Self::Mailbox => text.parse::<lettre::message::Mailbox>().is_ok(),
+            Self::LogFilter => !text.trim().is_empty() && EnvFilter::try_new(text).is_ok(),
+            Self::Version => is_version(text),
+            Self::SigningKey => text.len() >= MIN_SECRET_BYTES,
+            Self::PostgresUrl => crate::db::is_url(text),
+            Self::SmtpUrl => crate::adapters::mailer::is_smtp_url(text),
+            Self::Switch | Self::Number { .. } => false,
+        }
+    }
+
+    /// What the value must be, as in "must be …".
+    pub fn expected(self) -> String {
+        match self {
+            Self::Path => "the path of a file or folder".to_owned(),
+            Self::Switch => "true or false".to_owned(),
+            Self::Number { min, max, unit } => {
+                let of = if unit.is_empty() { String::new() } else { format!(" of {unit}") };
+                format!("a whole number{of} from {min} to {max}")
+            }
+            Self::OneOf(choices) => format!("one of: {}", choices.join(", ")),
+            Self::Listen => "an IP address and a port, such as 127.0.0.1:8001".to_owned(),
+            Self::WebAddress => {
+                "a web address without a path, such as https://api.example.com".to_owned()
+            }
+            Self::Mailbox => {
+                "a name and a mail address, such as Shop <no-reply@example.com>".to_owned()
+            }
+            Self::LogFilter => {
+                "levels, for everything or by module, such as info,twofold=debug".to_owned()
+            }
+            Self::Version => "a version of three numbers, such as 1.4.0".to_owned(),
+            Self::SigningKey => format!(
+                "a random text of at least {MIN_SECRET_BYTES} bytes, such as `openssl rand -hex 32` prints"
+            ),
+            Self::PostgresUrl => {
+                "an address such as postgresql://user:password@host/database".to_owned()
+            }
+            Self::SmtpUrl => "an address such as smtps://user:password@host".to_owned(),
+        }
+    }
+}
+
+fn is_web_address(text: &str) -> bool {
+    url::Url::parse(text).is_ok_and(|url| {
+        matches!(url.scheme(), "http" | "https")
+            && url.has_host()
+            && url.path() == "/"
+            && url.username().is_empty()
+            && url.query().is_none()
+            && url.fragment().is_none()
+    })
+}
+
+fn is_version(text: &str) -> bool {
+    let parts: Vec<&str> = text.split('.').collect();
+    parts.len() == 3 && parts.iter().all(|part| part.parse::<u32>().is_ok())
+}
+
+/// The candidate that was probably meant, if one is near enough.
+pub fn nearest(given: &str, candidates: impl IntoIterator<Item = String>) -> Option<String> {
+    /// Less alike than this, a suggestion would mislead.
+    const ALIKE: f64 = 0.75;
+    // `server_listen` and `server__listen` are the most usual mistakes of all.
+    let plain = |name: &str| name.to_lowercase().replace(['.', '_', '-'], "");
+    let wanted = plain(given);
+    candidates
+        .into_iter()
+        .map(|name| (strsim::normalized_damerau_levenshtein(&wanted, &plain(&name)), name))
+        .filter(|(likeness, _)| *likeness >= ALIKE)
+        .max_by(|(one, _), (other, _)| one.total_cmp(other))
+        .map(|(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_match_part_by_part() {
+        let found = |name| Key::find(name).map(|key| key.name);
+        assert_eq!(found("server.listen"), Some("server.listen"));
+        assert_eq!(found("release.web.latest_version"), Some("release.*.latest_version"));
+        assert_eq!(found("auth.client.secret"), Some("auth.client.secret"));
+        assert_eq!(found("auth.nobody.secret"), None);
+        for name in ["server", "server.listen.port", "release..latest_version", "listen", ""] {
+            assert_eq!(found(name), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_found_or_none() {
+        let near = |given| nearest(given, names());
+        assert_eq!(near("server.lisen").as_deref(), Some("server.listen"));
+        assert_eq!(near("SERVER_LISTEN").as_deref(), Some("server.listen"));
+        assert_eq!(near("database.pool_maxsize").as_deref(), Some("database.pool_max_size"));
+        assert_eq!(near("nothing.like.it"), None);
+    }
+
+    #[test]
+    fn every_kind_takes_its_own_example_and_nothing_else() {
+        let text = |text: &str| Value::String(text.to_owned());
+        let cases = [
+            (Kind::Listen, "127.0.0.1:8001", "8001"),
+            (Kind::WebAddress, "https://api.example.com", "https://api.example.com/path"),
+            (Kind::Mailbox, "Shop <no-reply@example.com>", "Shop"),
+            (Kind::LogFilter, "info,twofold=debug", "info,twofold=loud"),
+            (Kind::Version, "1.4.0", "1.4"),
+            (Kind::SigningKey, "0123456789abcdef0123456789abcdef", "0123456789abcdef"),
+            (Kind::PostgresUrl, "postgresql://user:password@host/database", "mysql://host"),
+            (Kind::SmtpUrl, "smtps://user:password@host", "host:25"),
+            (Kind::OneOf(&["text", "json"]), "json", "xml"),
+        ];
+        for (kind, good, bad) in cases {
+            assert!(kind.accepts(&text(good)), "{kind:?} {good}");
+            assert!(!kind.accepts(&text(bad)), "{kind:?} {bad}");
+            assert!(!kind.accepts(&Value::Integer(1)), "{kind:?}");
+        }
+        let kind = number(1, 9, "bytes");
+        assert!(kind.accepts(&kind.read("9")) && !kind.accepts(&kind.read("10")));
+        assert!(!kind.accepts(&text("9")), "a text in a file is no number");
+        assert!(!Kind::Switch.accepts(&Kind::Switch.read("yes")));
+    }
+}

@@ -16,8 +16,8 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     adapters::{clock::Clock, mailer::Mailer, random::Random},
     api::{self, client::v1::config::PlatformRelease, middleware::edge::Limits},
-    config::{RealmAuth, Settings},
-    db::{Db, PoolSettings, sessions::Realm},
+    config::{self, RealmAuth, Settings},
+    db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     embedded::postgres::{Options, Postgres, PostgresError},
     services::{
         Core, ServiceError,
@@ -28,6 +28,7 @@ use crate::{
         sessions::Sessions,
         tokens::{Tokens, hs256},
     },
+    telemetry,
 };
 
 /// Why the product can't start.
@@ -100,6 +101,26 @@ impl Database {
     }
 }
 
+/// Sets up the logs, with files if `files` says so and the settings don't say otherwise.
+///
+/// # Errors
+/// When neither the folder of the settings nor one below the data directory can be written.
+pub fn logging(settings: &Settings, files: bool) -> Result<telemetry::Guard, StartError> {
+    let log = &settings.log;
+    let options = telemetry::Options {
+        filter: log.filter.clone(),
+        json: log.format == config::LogFormat::Json,
+        dir: (files && log.files).then(|| log.dir.clone()),
+        retention_days: log.retention_days,
+        is_development: settings.environment == config::Environment::Development,
+    };
+    telemetry::init(&options, &Clock::default()).map_err(|source| StartError::Io {
+        what: "can't write logs to",
+        path: log.dir.clone(),
+        source,
+    })
+}
+
 /// Makes the services. Nothing is connected to yet.
 ///
 /// # Errors
@@ -116,6 +137,14 @@ pub fn core(settings: &Settings, database: &Database, clock: Clock) -> Result<Co
         max_lifetime: Duration::from_secs(pool.pool_max_lifetime_seconds),
         wait: Duration::from_millis(pool.pool_wait_ms),
         statement_timeout,
+        sql_log: SqlLog {
+            logged: match settings.log.sql {
+                config::SqlLog::Off => Logged::None,
+                config::SqlLog::Slow => Logged::SlowAndFailed,
+                config::SqlLog::All => Logged::All,
+            },
+            slow: Duration::from_millis(settings.log.slow_statement_ms),
+        },
     };
     let auth = &settings.auth;
     let client_secret = secret(settings, "client", &auth.client)?;

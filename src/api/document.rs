@@ -79,6 +79,11 @@ impl Document {
         Self { json, text, routes, patterns }
     }
 
+    /// The paths, with their parameters in braces.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.routes.values().map(|route| route.path.as_str())
+    }
+
     /// Every operation, in the order of the document.
     pub(super) fn operations(&self) -> impl Iterator<Item = Operation> {
         let paths = self.json["paths"].as_object().into_iter().flatten();

@@ -118,7 +118,7 @@ pub(super) fn classify(error: poem::Error) -> ServiceError {
 /// Logs a failure once, with its cause, and puts it into the envelope.
 pub(super) fn render(error: &ServiceError, request_id: &str) -> Response {
     match error.code.kind() {
-        Kind::Internal => tracing::error!("{}", Chain(error)),
+        Kind::Internal => tracing::error!("{}{}", Chain(error), error.backtrace),
         Kind::Unavailable => tracing::warn!("{}", Chain(error)),
         _ => tracing::debug!("{}", Chain(error)),
     }

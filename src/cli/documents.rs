@@ -117,6 +117,6 @@ mod tests {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/commands.md");
         let page = std::fs::read_to_string(path).expect("readable");
         let how = "run: cargo run -- reference commands > docs/commands.md";
-        assert_eq!(page, super::commands(), "{how}");
+        assert!(page == super::commands(), "{how}");
     }
 }

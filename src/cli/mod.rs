@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{config::Settings, telemetry};
+use crate::{bootstrap, config::Settings, telemetry};
 use output::{Outcome, Output};
 
 const EXAMPLES: &str = "\
@@ -132,29 +132,29 @@ fn run(command: Command, output: Output) -> Outcome {
         Command::Config(config::Config::Check) => config::check(&Settings::load()?, output),
         Command::Serve => {
             let settings = Settings::load()?.settings;
-            telemetry::init(&settings.log.filter);
+            let _guard = bootstrap::logging(&settings, true)?;
             block_on(serve::serve(settings))
         }
         Command::Migrate(command) => {
-            let settings = one_shot()?;
+            let (settings, _guard) = one_shot()?;
             block_on(migrate::run(&settings, command, output))
         }
         Command::Admin(command) => {
-            let settings = one_shot()?;
+            let (settings, _guard) = one_shot()?;
             block_on(admin::run(&settings, command, output))
         }
         Command::Seed(seed) => {
-            let settings = one_shot()?;
+            let (settings, _guard) = one_shot()?;
             block_on(seed::run(&settings, &seed, output))
         }
     }
 }
 
 /// The settings of a command that does one thing and ends; it logs to the terminal only.
-fn one_shot() -> Result<Settings, output::Failure> {
+fn one_shot() -> Result<(Settings, telemetry::Guard), output::Failure> {
     let settings = Settings::load()?.settings;
-    telemetry::init(&settings.log.filter);
-    Ok(settings)
+    let guard = bootstrap::logging(&settings, false)?;
+    Ok((settings, guard))
 }
 
 fn block_on(work: impl Future<Output = Outcome>) -> Outcome {

@@ -88,7 +88,7 @@ pub const KEYS: &[Key] = &[
     key("log.dir", Kind::Path),
     key("log.retention_days", number(1, 3650, "days")),
     key("log.sql", Kind::OneOf(&["off", "slow", "all"])),
-    key("log.slow_statement_ms", number(1, 600_000, "milliseconds")),
+    key("log.slow_statement_ms", number(0, 600_000, "milliseconds")),
     key("docs.enabled", Kind::Switch),
     key("release.*.minimum_version", Kind::Version),
     key("release.*.latest_version", Kind::Version),

@@ -9,11 +9,13 @@ pub mod migrations;
 mod pool;
 pub mod schema;
 pub mod sessions;
+mod sql_log;
 mod tx;
 pub mod user_one_time_codes;
 pub mod users;
 
 pub use pool::{Db, DbError, PoolSettings, Pooled, is_url};
+pub use sql_log::{Logged, SqlLog};
 pub use tx::{Actor, Origin, Tx};
 
 /// A connection to PostgreSQL.

@@ -9,17 +9,17 @@ use std::{
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::{
-    AsyncPgConnection, SimpleAsyncConnection,
+    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection,
         RecyclingMethod, bb8::Pool,
     },
 };
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
 use secrecy::{ExposeSecret, SecretString};
 use tokio_postgres::config::{Host, SslMode};
 
-use super::{Origin, Tx};
+use super::{Origin, SqlLog, Tx};
 use crate::{adapters::clock::Clock, telemetry::Chain};
 
 type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
@@ -87,6 +87,7 @@ pub struct PoolSettings {
     pub wait: Duration,
     /// Set on each connection. `None` behind a pooler that shares sessions.
     pub statement_timeout: Option<Duration>,
+    pub sql_log: SqlLog,
 }
 
 /// The database. Clones share one pool.
@@ -218,8 +219,16 @@ impl Db {
 
     fn make_pool(&self) -> Pool<AsyncPgConnection> {
         let mut config = ManagerConfig::<AsyncPgConnection>::default();
-        let statement_timeout = self.inner.settings.statement_timeout;
-        config.custom_setup = Box::new(move |url| connect(url, statement_timeout));
+        let (statement_timeout, log) =
+            (self.inner.settings.statement_timeout, self.inner.settings.sql_log);
+        config.custom_setup = Box::new(move |url| {
+            connect(url, statement_timeout)
+                .map_ok(move |mut conn| {
+                    conn.set_instrumentation(log.watch());
+                    conn
+                })
+                .boxed()
+        });
         // A `SELECT 1` at each checkout costs a quarter of the peak; asking the connection is free.
         config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|conn| {
             let broken = conn.is_broken();
@@ -342,6 +351,7 @@ mod tests {
                 max_lifetime: Duration::from_mins(1),
                 wait: Duration::from_millis(300),
                 statement_timeout: None,
+                sql_log: SqlLog { logged: crate::db::Logged::None, slow: Duration::ZERO },
             },
             Clock::default(),
         );

@@ -9,6 +9,7 @@ use std::{
 
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, TransactionManager};
+use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Conn, DbError, Pooled};
@@ -108,13 +109,14 @@ impl Drop for Tx {
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {
             // A connection dropped inside a transaction would be closed, and a new one made.
-            runtime.spawn(async move {
+            let rolled_back = async move {
                 let rollback = Manager::rollback_transaction(&mut *conn);
                 // A connection whose rollback has not come to its end is closed.
                 if !matches!(tokio::time::timeout(ROLLBACK_LIMIT, rollback).await, Ok(Ok(()))) {
                     tracing::debug!("a rollback failed; the connection is closed");
                 }
-            });
+            };
+            runtime.spawn(rolled_back.in_current_span());
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use crate::db::DbError;
+use crate::{db::DbError, telemetry::Backtrace};
 
 /// What kind of failure it is; the edge turns each kind into one HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,6 +139,8 @@ pub struct ServiceError {
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
     cause: Option<Box<dyn Error + Send + Sync>>,
+    /// Of a fault of ours, on a developer's machine.
+    pub backtrace: Backtrace,
 }
 
 impl std::fmt::Display for ServiceError {
@@ -156,7 +158,9 @@ impl Error for ServiceError {
 impl From<Code> for ServiceError {
     fn from(code: Code) -> Self {
         let retry_after = (code.kind() == Kind::Unavailable).then_some(Duration::from_secs(1));
-        Self { code, fields: Vec::new(), retry_after, cause: None }
+        let backtrace =
+            if code.kind() == Kind::Internal { Backtrace::here() } else { Backtrace::default() };
+        Self { code, fields: Vec::new(), retry_after, cause: None, backtrace }
     }
 }
 

@@ -92,7 +92,7 @@ fn forbid(folder: &str, words: &[&str]) {
 
 #[test]
 fn http_is_known_to_the_api_only() {
-    for folder in ["services", "db", "adapters", "jobs", "config", "embedded", "telemetry.rs"] {
+    for folder in ["services", "db", "adapters", "jobs", "config", "embedded", "telemetry"] {
         forbid(folder, &["poem"]);
         forbid_modules(folder, &["api", "bootstrap", "cli", "server"]);
     }

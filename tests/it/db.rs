@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use twofold::{
     adapters::{clock::Clock, random::Random},
     db::{
-        Db, Origin, PoolSettings,
+        Db, Logged, Origin, PoolSettings, SqlLog,
         mails::{self, NewMail},
         user_one_time_codes::{self as codes, NewCode, Purpose},
         users::{self, NewUser},
@@ -15,15 +15,17 @@ use twofold::{
 
 use crate::support::{TestDb, cluster::connect};
 
+const SETTINGS: PoolSettings = PoolSettings {
+    max_size: 3,
+    min_idle: 1,
+    max_lifetime: Duration::from_mins(1),
+    wait: Duration::from_secs(1),
+    statement_timeout: Some(Duration::from_secs(5)),
+    sql_log: SqlLog { logged: Logged::None, slow: Duration::ZERO },
+};
+
 fn pool(db: &TestDb) -> Db {
-    let settings = PoolSettings {
-        max_size: 3,
-        min_idle: 1,
-        max_lifetime: Duration::from_mins(1),
-        wait: Duration::from_secs(1),
-        statement_timeout: Some(Duration::from_secs(5)),
-    };
-    Db::new(db.url.clone().into(), settings, Clock::default())
+    Db::new(db.url.clone().into(), SETTINGS, Clock::default())
 }
 
 fn origin() -> Origin {
@@ -89,10 +91,8 @@ async fn statements_have_a_time_limit_which_is_unavailable_and_not_a_fault() {
     let test_db = TestDb::create().await;
     let settings = PoolSettings {
         max_size: 1,
-        min_idle: 1,
-        max_lifetime: Duration::from_mins(1),
-        wait: Duration::from_secs(1),
         statement_timeout: Some(Duration::from_millis(100)),
+        ..SETTINGS
     };
     let db = Db::new(test_db.url.clone().into(), settings, Clock::default());
     let mut conn = db.conn().await.expect("connection");
@@ -170,11 +170,10 @@ async fn two_senders_never_take_the_same_mail() {
 async fn the_pool_keeps_to_its_settings() {
     let test_db = TestDb::create().await;
     let settings = PoolSettings {
-        max_size: 3,
         min_idle: 2,
         max_lifetime: Duration::from_millis(200),
         wait: Duration::from_millis(200),
-        statement_timeout: None,
+        ..SETTINGS
     };
     let watcher = connect(&test_db.url).await;
     let pids = async || {

@@ -110,6 +110,10 @@ async fn one_bad_address_blocks_nobody() {
     })
     .await;
     assert!(!app.core.mails.is_failing(), "the server works");
+    let why = "SELECT last_error FROM mails WHERE state = 'failed'";
+    let why = client.query_one(why, &[]).await.expect("one");
+    let why: &str = why.get(0);
+    assert!(why.contains("refused RCPT TO:<(the recipient)>"), "{why}");
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod database_outage;
 mod db;
 mod documents;
 mod health;
+mod logs;
 mod mail;
 mod migrations;
 mod pages;

@@ -39,11 +39,6 @@ async fn login(program: &Program, password: &str) -> Answer {
     Request::new(&reqwest::Client::new(), reqwest::Method::POST, url).json(body).send().await
 }
 
-async fn get(program: &Program, path: &str) -> reqwest::Result<Answer> {
-    let url = format!("{}{path}", program.base);
-    Request::new(&reqwest::Client::new(), reqwest::Method::GET, url).try_send().await
-}
-
 /// First start, second start, `kill -9`, third start: as one account.
 async fn life(uid: Option<u32>) {
     let dir = dir();
@@ -281,48 +276,6 @@ fn documents_are_exported_without_a_database() {
     assert!(!dir.path().join(".data").exists());
     let unknown = run(dir.path(), &["openapi", "export", "other"], &[]);
     assert_eq!(unknown.status.code(), Some(2));
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn the_log_has_a_line_for_each_request_and_no_secret() {
-    let (dir, db) = (dir(), TestDb::create().await);
-    let variables = [("DATABASE_URL", db.url.as_str()), ("TWOFOLD_LOG__FILTER", "debug")];
-    let mut program = Program::start(dir.path(), &variables);
-    let client = reqwest::Client::new();
-    let post = |path: &str, body: Value| {
-        let url = format!("{}{path}", program.base);
-        Request::new(&client, reqwest::Method::POST, url).json(body)
-    };
-    let canary = "canary-7f3a9c-correct-horse";
-    let body =
-        json!({"email": "canary-mail@example.com", "password": canary, "name": "canary-name"});
-    post("/api/v1/auth/register?token=canary-query", body)
-        .header("x-request-id", "first-1")
-        .send()
-        .await;
-    let body = json!({"email": "canary-mail@example.com", "password": canary});
-    post("/api/v1/auth/login", body.clone())
-        .header("x-request-id", "second-2")
-        .bearer("canary-bearer")
-        .send()
-        .await;
-    let body = json!({"refresh_token": "canary-refresh"});
-    post("/api/v1/auth/refresh", body).header("authorization", "Basic canary-basic").send().await;
-    let body = json!({"token": "canary-token", "new_password": canary});
-    post("/api/v1/auth/reset-password", body).header("cookie", "s=canary-cookie").send().await;
-    get(&program, "/api/v1/backoffice/users?search=canary-search").await.expect("an answer");
-    let first_password = program.first_password().expect("shown once");
-    program.signal(Signal::INT);
-    program.wait();
-    let log = program.stderr();
-    assert!(!log.contains("canary"), "{log}");
-    assert!(!log.contains(&first_password), "{log}");
-    for (id, line) in
-        [("first-1", "POST /api/v1/auth/register 200"), ("second-2", "POST /api/v1/auth/login 401")]
-    {
-        let matching = log.lines().filter(|l| l.contains(id) && l.contains(line)).count();
-        assert_eq!(matching, 1, "{id}: {log}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

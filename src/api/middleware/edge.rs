@@ -18,7 +18,10 @@ use poem::{
 use poem_openapi::error::ParseParamError;
 use tracing::Instrument;
 
-use super::super::{document::Document, error, validation};
+use super::{
+    super::{document::Document, error, validation},
+    path_words::PathWords,
+};
 use crate::{
     adapters::{clock::Clock, random::Random},
     services::{Code, FieldError, ServiceError},
@@ -45,6 +48,7 @@ pub struct Edge {
 struct Shared {
     limits: Limits,
     documents: [Arc<Document>; 2],
+    words: PathWords,
     random: Random,
     clock: Clock,
 }
@@ -58,7 +62,8 @@ impl Edge {
         random: Random,
         clock: Clock,
     ) -> Self {
-        Self { shared: Arc::new(Shared { limits, documents, random, clock }) }
+        let words = PathWords::of(documents.iter().flat_map(|document| document.paths()));
+        Self { shared: Arc::new(Shared { limits, documents, words, random, clock }) }
     }
 }
 
@@ -82,9 +87,10 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
     async fn call(&self, request: Request) -> Result<Response> {
         let started = Instant::now();
         let id = self.request_id(&request);
-        // The path only: a query may hold what must not be logged.
-        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-        let span = tracing::info_span!("request", id = %id);
+        let method = known_method(request.method());
+        let path = self.shared.words.path(request.uri().path());
+        // Of the highest level, so that whatever is logged carries it.
+        let span = tracing::error_span!("request", request_id = %id);
         let answer = async {
             let mut response = match self.guarded(request, &id).await {
                 Ok(response) => response,
@@ -95,8 +101,9 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
                 headers.insert(REQUEST_ID, value);
             }
             headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-            let (status, ms) = (response.status().as_u16(), started.elapsed().as_millis());
-            tracing::info!("{method} {path} {status} {ms} ms");
+            let status = response.status().as_u16();
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(method, path, status, duration_ms, "answered");
             response
         };
         Ok(answer.instrument(span).await)
@@ -165,6 +172,12 @@ impl<E: Endpoint> EdgeEndpoint<E> {
         }
         Err(error::classify(error))
     }
+}
+
+/// The method's name; a caller may make up others (RFC 9110, 9.1), which the log need not hold.
+fn known_method(method: &Method) -> &'static str {
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"];
+    known.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER")
 }
 
 /// Counts the body as it is read, chunked ones too, and ends it at the limit.

@@ -1,3 +1,4 @@
 //! What stands around every request.
 
 pub mod edge;
+mod path_words;

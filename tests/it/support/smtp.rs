@@ -95,17 +95,21 @@ fn serve(stream: &TcpStream, shared: Arc<Shared>) -> Option<()> {
     let mailbox = Mailbox { shared, current: Received::default() };
     let mut session = SessionBuilder::new("test").build(peer, mailbox);
     let (mut reader, mut writer) = (BufReader::new(stream), stream);
-    let mut answer = session.greeting();
+    let (mut answer, mut line) = (session.greeting(), Vec::new());
     loop {
         if answer.action != Action::NoReply {
             let mut text = Vec::new();
             answer.write_to(&mut text).ok()?;
+            if text.starts_with(b"550") {
+                // As most servers do, it repeats what it refuses.
+                text = [b"550 refused ", line.trim_ascii(), b"\r\n"].concat();
+            }
             writer.write_all(&text).ok()?;
         }
         if answer.action == Action::Close {
             return None;
         }
-        let mut line = Vec::new();
+        line.clear();
         if reader.read_until(b'\n', &mut line).ok()? == 0 {
             return None;
         }

@@ -1,25 +1,6 @@
-//! Logs. Every line of a request stands in its span and so carries the request id.
+//! An error as a log line.
 
-use std::{error::Error, fmt, io::IsTerminal};
-
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
-
-/// Writes logs to standard error, coloured on a terminal; panics become log lines too.
-///
-/// `filter` has the syntax of `EnvFilter`; what can't be read in it is left out.
-pub fn init(filter: &str) {
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_target(false);
-    // A second call, as in tests, keeps the first.
-    let _ = tracing_subscriber::registry().with(EnvFilter::new(filter)).with(layer).try_init();
-    std::panic::set_hook(Box::new(|panic| {
-        let location = panic.location().map(ToString::to_string).unwrap_or_default();
-        let message = panic.payload_as_str().unwrap_or("no message");
-        tracing::error!(location, "panic: {message}");
-    }));
-}
+use std::{error::Error, fmt};
 
 /// An error with all its causes on one line, for the log: `what: why: because`.
 pub struct Chain<'a>(pub &'a (dyn Error + 'static));

@@ -1,0 +1,150 @@
+//! A log file for each day (UTC), of which only the last days are kept.
+//!
+//! `tracing_appender::rolling` keeps a number of files, however old they are, and asks the system
+//! for the time; what is wanted is days by date, and a clock that tests can move.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use chrono::{Days, NaiveDate};
+
+use crate::adapters::clock::Clock;
+
+/// Appends to `<dir>/<name>.<date>.log`; removes older files of this name when the day changes.
+pub(super) struct DailyFile {
+    dir: PathBuf,
+    name: &'static str,
+    retention_days: u32,
+    clock: Clock,
+    today: NaiveDate,
+    file: File,
+}
+
+impl DailyFile {
+    /// Makes the folder and today's file, if they aren't there.
+    ///
+    /// # Errors
+    /// When they can't be made or written.
+    pub fn open(
+        dir: &Path,
+        name: &'static str,
+        retention_days: u32,
+        clock: Clock,
+    ) -> io::Result<Self> {
+        if !dir.is_dir() {
+            fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
+        }
+        let today = clock.now().date_naive();
+        let file = append_to(dir, name, today)?;
+        let daily = Self { dir: dir.to_owned(), name, retention_days, clock, today, file };
+        daily.prune();
+        Ok(daily)
+    }
+
+    fn turn(&mut self) -> io::Result<()> {
+        let today = self.clock.now().date_naive();
+        if today != self.today {
+            self.file = append_to(&self.dir, self.name, today)?;
+            self.today = today;
+            self.prune();
+        }
+        Ok(())
+    }
+
+    /// Removes the files of days before the kept ones. What can't be removed is tried tomorrow.
+    fn prune(&self) {
+        let kept = u64::from(self.retention_days.saturating_sub(1));
+        let Some(oldest) = self.today.checked_sub_days(Days::new(kept)) else { return };
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let file_name = entry.file_name();
+            let date = file_name.to_str().and_then(|file_name| {
+                let rest = file_name.strip_prefix(self.name)?.strip_prefix('.')?;
+                rest.strip_suffix(".log")?.parse::<NaiveDate>().ok()
+            });
+            if date.is_some_and(|date| date < oldest) {
+                let _ = fs::remove_file(entry.path());
+            }
+        }
+    }
+}
+
+fn append_to(dir: &Path, name: &str, day: NaiveDate) -> io::Result<File> {
+    let path = dir.join(format!("{name}.{day}.log"));
+    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+}
+
+impl Write for DailyFile {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        self.turn()?;
+        self.file.write(line)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use chrono::TimeDelta;
+
+    use super::*;
+
+    fn names(dir: &Path) -> BTreeSet<String> {
+        let entries = fs::read_dir(dir).expect("readable").flatten();
+        entries.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect()
+    }
+
+    #[test]
+    fn each_day_has_its_file_and_seven_days_are_kept_by_date() {
+        let folder = tempfile::tempdir().expect("temporary directory");
+        let (dir, clock) = (folder.path().join("logs"), Clock::default());
+        let day = |back: i64| (clock.now() - TimeDelta::days(back)).date_naive();
+        fs::create_dir(&dir).expect("directory");
+        let old = |name: &str, back: i64| dir.join(format!("{name}.{}.log", day(back)));
+        for back in 1..=30 {
+            fs::write(old("application", back), "old\n").expect("file");
+        }
+        // Not of this name, or not by date.
+        for other in ["sql.2020-01-01.log", "application.log", "application.old.log", "notes.txt"] {
+            fs::write(dir.join(other), "kept\n").expect("file");
+        }
+
+        let mut file = DailyFile::open(&dir, "application", 7, clock.clone()).expect("opened");
+        let expected = |days: std::ops::RangeInclusive<i64>| {
+            let others =
+                ["sql.2020-01-01.log", "application.log", "application.old.log", "notes.txt"];
+            let days = days.map(|back| format!("application.{}.log", day(back)));
+            days.chain(others.map(str::to_owned)).collect::<BTreeSet<String>>()
+        };
+        assert_eq!(names(&dir), expected(0..=6));
+        file.write_all(b"today\n").expect("written");
+        assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "today\n");
+
+        clock.advance(TimeDelta::days(1));
+        file.write_all(b"tomorrow\n").expect("written");
+        assert_eq!(names(&dir), expected(0..=6));
+        assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "tomorrow\n");
+        assert_eq!(fs::read_to_string(old("application", 1)).expect("read"), "today\n");
+
+        // Nothing was written for a while: age counts, not the number of files.
+        clock.advance(TimeDelta::days(5));
+        file.write_all(b"later\n").expect("written");
+        let kept: BTreeSet<String> =
+            [0, 5, 6].map(|back| format!("application.{}.log", day(back))).into();
+        let of_ours = names(&dir).into_iter().filter(|n| n.starts_with("application.2"));
+        assert_eq!(of_ours.collect::<BTreeSet<_>>(), kept);
+
+        // A restart appends.
+        drop(file);
+        let mut file = DailyFile::open(&dir, "application", 7, clock.clone()).expect("opened");
+        file.write_all(b"again\n").expect("written");
+        assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "later\nagain\n");
+    }
+}

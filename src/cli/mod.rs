@@ -2,6 +2,7 @@
 
 mod admin;
 mod config;
+mod dev;
 mod documents;
 mod migrate;
 mod output;
@@ -54,6 +55,10 @@ enum Command {
   TWOFOLD_SERVER__LISTEN=0.0.0.0:8080 twofold serve
   DATABASE_URL=postgresql://app:secret@db/shop twofold serve")]
     Serve,
+    /// Build and serve, and do both again whenever a source changes; the database stays up
+    #[command(after_help = "Examples:
+  cargo run -- dev")]
+    Dev,
     /// Change the database's schema
     #[command(
         subcommand,
@@ -134,6 +139,10 @@ fn run(command: Command, output: Output) -> Outcome {
             let settings = Settings::load()?.settings;
             let _guard = bootstrap::logging(&settings, true)?;
             block_on(serve::serve(settings))
+        }
+        Command::Dev => {
+            let (settings, _guard) = one_shot()?;
+            block_on(dev::run(&settings))
         }
         Command::Migrate(command) => {
             let (settings, _guard) = one_shot()?;

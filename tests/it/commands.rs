@@ -102,10 +102,11 @@ fn routes_and_completions_need_nothing() {
 fn every_command_teaches_by_example() {
     let dir = dir();
     for command in
-        ["serve", "migrate", "admin", "config", "seed", "routes", "openapi", "completions"]
+        ["serve", "dev", "migrate", "admin", "config", "seed", "routes", "openapi", "completions"]
     {
         let help = stdout(&run(dir.path(), &[command, "--help"], &[]));
-        assert!(help.contains(&format!("Examples:\n  twofold {command}")), "{help}");
+        let examples = help.split("Examples:\n").nth(1).expect(&help);
+        assert!(examples.lines().next().is_some_and(|line| line.contains(command)), "{help}");
     }
     let help = stdout(&run(dir.path(), &["--help"], &[]));
     assert!(help.contains("Exit codes:") && help.contains("Examples:"), "{help}");

@@ -14,6 +14,7 @@ mod commands;
 mod contract;
 mod database_outage;
 mod db;
+mod dev;
 mod documents;
 mod health;
 mod logs;

@@ -19,6 +19,7 @@ use crate::{
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     embedded::postgres::{Options, Postgres, PostgresError},
+    server::{ListenError, Listener, TlsFiles},
     services::{
         Core, ServiceError,
         health::Health,
@@ -119,6 +120,24 @@ pub fn logging(settings: &Settings, files: bool) -> Result<telemetry::Guard, Sta
         path: log.dir.clone(),
         source,
     })
+}
+
+/// How often the files of the TLS certificate are looked at.
+const CERTIFICATE_CHECK: Duration = Duration::from_mins(1);
+
+/// Listens where the settings say.
+///
+/// # Errors
+/// When the address is taken, or the TLS certificate is of no use.
+pub async fn listener(settings: &Settings) -> Result<Listener, ListenError> {
+    let server = &settings.server;
+    let files = server.tls_certificate_file.clone().zip(server.tls_key_file.clone());
+    let tls = files.map(|(certificate, key)| TlsFiles {
+        certificate,
+        key,
+        check_every: CERTIFICATE_CHECK,
+    });
+    Listener::bind(&server.listen, tls).await
 }
 
 /// Makes the services. Nothing is connected to yet.

@@ -1,10 +1,6 @@
 //! `serve`: everything in one process.
 
-use std::{
-    net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use poem::Route;
 use secrecy::{ExposeSecret, SecretString};
@@ -22,10 +18,9 @@ use crate::{
 
 /// Serves until Ctrl-C or SIGTERM, then stops everything that it started.
 pub(super) async fn serve(settings: Settings) -> Outcome {
-    let listener = server::bind(settings.server.listen).await?;
-    let address = listener.local_addr()?;
+    let listener = bootstrap::listener(&settings).await?;
     let mut database = Database::open(&settings).await?;
-    let served = serve_with(&settings, &database, listener, address).await;
+    let served = serve_with(&settings, &database, listener).await;
     database.stop();
     served
 }
@@ -33,8 +28,7 @@ pub(super) async fn serve(settings: Settings) -> Outcome {
 async fn serve_with(
     settings: &Settings,
     database: &Database,
-    listener: tokio::net::TcpListener,
-    address: SocketAddr,
+    listener: server::Listener,
 ) -> Outcome {
     for version in migrations::up(&database.direct_url).await? {
         tracing::info!("applied migration {version}");
@@ -47,7 +41,7 @@ async fn serve_with(
     let (stop_jobs, stopped) = watch::channel(false);
     let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped));
     let application = bootstrap::application(settings, core.clone(), Route::new());
-    print_banner(settings, database, &core, address, first_password);
+    print_banner(settings, database, &core, &listener, first_password);
 
     let drain = Duration::from_millis(settings.server.drain_timeout_ms);
     let stop = {
@@ -73,19 +67,18 @@ fn print_banner(
     settings: &Settings,
     database: &Database,
     core: &Core,
-    address: SocketAddr,
+    listener: &server::Listener,
     first_password: Option<SecretString>,
 ) {
-    // Nobody can open "any address" in a browser.
-    let address = match address.ip() {
-        ip if ip.is_unspecified() => SocketAddr::from((Ipv4Addr::LOCALHOST, address.port())),
-        _ => address,
-    };
-    let base = format!("http://{address}");
+    // Below a Unix socket there are paths only.
+    let base = listener.base_url().unwrap_or_default();
     let storage = if database.is_embedded() { "embedded PostgreSQL" } else { "PostgreSQL" };
     let (version, environment) = (env!("CARGO_PKG_VERSION"), settings.environment);
     println!("\n  Twofold {version} is ready ({environment}, {storage})\n");
     let line = |name: &str, path: &str| println!("  {name:<16}{base}{path}");
+    if base.is_empty() {
+        line("Listening on", &settings.server.listen.to_string());
+    }
     line("Client API", "/api/v1");
     if settings.docs.enabled {
         line("  docs", "/client/docs");

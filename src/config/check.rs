@@ -7,7 +7,7 @@ use super::{Environment, Settings, fault::Fault, layers::Layers};
 /// Checks the rules between settings; the kind of each value has been checked before.
 pub(super) fn check(settings: &Settings, layers: &Layers) -> Vec<Fault> {
     let mut rules = Rules { layers, faults: Vec::new() };
-    let always = [limits, sessions, hashing, secrets];
+    let always = [tls, limits, sessions, hashing, secrets];
     for rule in always {
         rule(settings, &mut rules);
     }
@@ -38,6 +38,17 @@ impl Rules<'_> {
         let source = self.layers.entries.get(keys[0]).map(|entry| entry.source.clone());
         self.faults.push(Fault::new(keys[0], source, problem, remedy));
     }
+}
+
+fn tls(settings: &Settings, rules: &mut Rules<'_>) {
+    let (certificate, key) = ("server.tls_certificate_file", "server.tls_key_file");
+    let server = &settings.server;
+    let (set, missing) = match (&server.tls_certificate_file, &server.tls_key_file) {
+        (Some(_), None) => (certificate, key),
+        (None, Some(_)) => (key, certificate),
+        _ => return,
+    };
+    rules.broken(&[set, missing], &format!("is set without {missing}"), "set both or none");
 }
 
 fn limits(settings: &Settings, rules: &mut Rules<'_>) {

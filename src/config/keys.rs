@@ -2,11 +2,10 @@
 //!
 //! What each one means stands in `config/default.toml`, beside its default.
 
-use std::net::SocketAddr;
-
 use tracing_subscriber::EnvFilter;
 
 use super::layers::Value;
+use crate::server::Listen;
 
 /// HS256 keys shorter than the hash are refused (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -56,6 +55,8 @@ const fn number(min: i64, max: i64, unit: &'static str) -> Kind {
 pub const KEYS: &[Key] = &[
     key("data_dir", Kind::Path),
     key("server.listen", Kind::Listen),
+    key("server.tls_certificate_file", Kind::Path),
+    key("server.tls_key_file", Kind::Path),
     key("server.public_url", Kind::WebAddress),
     key("server.max_body_bytes", number(1, 1 << 30, "bytes")),
     key("server.request_timeout_ms", number(1, 600_000, "milliseconds")),
@@ -159,7 +160,7 @@ impl Kind {
         match self {
             Self::Path => !text.trim().is_empty(),
             Self::OneOf(choices) => choices.contains(&text),
-            Self::Listen => text.parse::<SocketAddr>().is_ok(),
+            Self::Listen => text.parse::<Listen>().is_ok(),
             Self::WebAddress => is_web_address(text),
             Self::Mailbox => text.parse::<lettre::message::Mailbox>().is_ok(),
             Self::LogFilter => !text.trim().is_empty() && EnvFilter::try_new(text).is_ok(),
@@ -181,7 +182,9 @@ impl Kind {
                 format!("a whole number{of} from {min} to {max}")
             }
             Self::OneOf(choices) => format!("one of: {}", choices.join(", ")),
-            Self::Listen => "an IP address and a port, such as 127.0.0.1:8001".to_owned(),
+            Self::Listen => {
+                "an IP address and a port, such as 127.0.0.1:8001, or unix:/path/to.sock".to_owned()
+            }
             Self::WebAddress => {
                 "a web address without a path, such as https://api.example.com".to_owned()
             }

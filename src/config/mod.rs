@@ -14,13 +14,14 @@ use std::{
     collections::BTreeMap,
     ffi::OsString,
     fmt,
-    net::SocketAddr,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+
+use crate::server::Listen;
 
 pub use fault::{ConfigError, Fault};
 use keys::Key;
@@ -103,7 +104,10 @@ pub struct Settings {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Server {
-    pub listen: SocketAddr,
+    pub listen: Listen,
+    /// Both or none: without them there is no TLS.
+    pub tls_certificate_file: Option<PathBuf>,
+    pub tls_key_file: Option<PathBuf>,
     pub public_url: Option<String>,
     pub max_body_bytes: usize,
     pub request_timeout_ms: u64,

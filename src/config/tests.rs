@@ -303,6 +303,10 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             Expected("database.direct_url", "DIRECT_URL", "without database.url"),
         ),
         (
+            set("TWOFOLD_SERVER__TLS_KEY_FILE", "/hidden.pem"),
+            Expected("server.tls_key_file", "KEY_FILE", "without server.tls_certificate_file"),
+        ),
+        (
             set("TWOFOLD_AUTH__CLIENT__ACCESS_SECONDS", "80000")
                 .variable("TWOFOLD_AUTH__CLIENT__IDLE_SECONDS", "70000"),
             Expected("auth.client.access_seconds", "ACCESS_SECONDS", "idle_seconds"),

@@ -17,6 +17,7 @@ mod db;
 mod dev;
 mod documents;
 mod health;
+mod listening;
 mod logs;
 mod mail;
 mod migrations;

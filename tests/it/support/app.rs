@@ -14,7 +14,8 @@ use twofold::{
     bootstrap::{self, Database},
     config::Settings,
     db::Origin,
-    jobs, server,
+    jobs,
+    server::{self, Listen, Listener},
     services::{Core, staff},
 };
 
@@ -42,6 +43,7 @@ pub struct Builder {
     variables: Vec<(String, String)>,
     routes: Option<Route>,
     database_url: Option<String>,
+    listener: Option<Listener>,
 }
 
 impl Builder {
@@ -59,6 +61,11 @@ impl Builder {
     /// A database that isn't this test's.
     pub fn database_url(self, url: &str) -> Self {
         Self { database_url: Some(url.to_owned()), ..self }
+    }
+
+    /// Something else than a free port without TLS.
+    pub fn listener(self, listener: Listener) -> Self {
+        Self { listener: Some(listener), ..self }
     }
 
     pub async fn start(self) -> TestApp {
@@ -87,8 +94,11 @@ impl Builder {
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
         let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped.clone()));
-        let listener = server::bind("127.0.0.1:0".parse().expect("address")).await.expect("bound");
-        let base = format!("http://{}", listener.local_addr().expect("address"));
+        let listener = match self.listener {
+            Some(listener) => listener,
+            None => Listener::bind(&free_port(), None).await.expect("bound"),
+        };
+        let base = listener.base_url().unwrap_or_default();
         let routes = self.routes.unwrap_or_default();
         let application = bootstrap::application(&settings, core.clone(), routes);
         let mut until = stopped;
@@ -100,6 +110,11 @@ impl Builder {
         let read = BTreeSet::new();
         TestApp { base, clock, core, client, read, stop, mail, data_dir, db }
     }
+}
+
+/// Any port that nobody uses.
+pub fn free_port() -> Listen {
+    "127.0.0.1:0".parse().expect("an address")
 }
 
 impl TestApp {

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod cluster;
+pub mod connection;
 pub mod http;
 pub mod program;
 pub mod smtp;

@@ -100,7 +100,8 @@ impl Program {
         loop {
             let banner = self.stdout();
             if banner.contains("Stop with Ctrl-C") {
-                let address = banner.split_whitespace().find(|word| word.starts_with("http://"));
+                let is_address = |word: &&str| word.contains("://") || word.starts_with("unix:");
+                let address = banner.split_whitespace().find(is_address);
                 let address = address.and_then(|a| a.split("/api/").next()).expect("an address");
                 return address.to_owned();
             }

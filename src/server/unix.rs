@@ -1,0 +1,51 @@
+//! A Unix socket: one of a dead process is replaced, that of a live one is not.
+
+use std::{
+    fs, io,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use tokio::net::{UnixListener, UnixSocket, UnixStream};
+
+/// Its owner and its group may connect: a proxy runs as an account of its own.
+const MODE: u32 = 0o660;
+const BACKLOG: u32 = 1024;
+
+/// The file of a socket; removed when dropped.
+#[derive(Debug)]
+pub(super) struct SocketFile(PathBuf);
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+/// Listens on a socket at `path`.
+///
+/// # Errors
+/// `AddrInUse` when a process listens there, `AlreadyExists` when the file is no socket.
+pub(super) async fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener)> {
+    remove_stale(path).await?;
+    let socket = UnixSocket::new_stream()?;
+    socket.bind(path)?;
+    let file = SocketFile(path.to_owned());
+    // Before it listens, so that nobody connects by other rights.
+    fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
+    Ok((file, socket.listen(BACKLOG)?))
+}
+
+async fn remove_stale(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+        Ok(found) if found.file_type().is_socket() => {}
+        Ok(_) => return Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file is no socket")),
+    }
+    match UnixStream::connect(path).await {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
+        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+    }
+}

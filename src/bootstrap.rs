@@ -13,12 +13,13 @@ use chrono::TimeDelta;
 use poem::{Endpoint, Response, Route};
 use secrecy::{ExposeSecret, SecretString};
 
+#[cfg(feature = "embedded")]
+use crate::embedded::postgres::{Options, Postgres, PostgresError};
 use crate::{
     adapters::{clock::Clock, mailer::Mailer, random::Random},
     api::{self, client::v1::config::PlatformRelease, middleware::edge::Limits},
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
-    embedded::postgres::{Options, Postgres, PostgresError},
     server::{ListenError, Listener, TlsFiles},
     services::{
         Core, ServiceError,
@@ -35,8 +36,14 @@ use crate::{
 /// Why the product can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    #[cfg(feature = "embedded")]
     #[error("the embedded PostgreSQL can't run")]
     Postgres(#[from] PostgresError),
+    #[cfg(not(feature = "embedded"))]
+    #[error("this build has no embedded database; set DATABASE_URL")]
+    NoEmbeddedDatabase,
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     #[error("{what} {path}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("mail can't be set up")]
@@ -45,12 +52,39 @@ pub enum StartError {
     Service(#[from] ServiceError),
 }
 
+impl StartError {
+    /// Whether another process is in the way.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Postgres(error) => error.is_in_use(),
+            Self::Listen(error) => error.is_in_use(),
+            _ => false,
+        }
+    }
+
+    /// Whether there is no database to be had.
+    #[must_use]
+    pub fn is_of_database(&self) -> bool {
+        #[cfg(feature = "embedded")]
+        return matches!(self, Self::Postgres(_));
+        #[cfg(not(feature = "embedded"))]
+        return matches!(self, Self::NoEmbeddedDatabase);
+    }
+}
+
+/// A build without the embedded parts never has one.
+#[cfg(not(feature = "embedded"))]
+type Postgres = std::convert::Infallible;
+
 /// Which database there is, and the embedded one if it is that.
 pub struct Database {
     /// For everything.
     pub url: SecretString,
     /// For migrations; past a pooler.
     pub direct_url: SecretString,
+    /// Stops when dropped.
     embedded: Option<Postgres>,
 }
 
@@ -60,7 +94,10 @@ impl Database {
     /// # Errors
     /// When the embedded one can't run, or another process runs it.
     pub async fn open(settings: &Settings) -> Result<Self, StartError> {
-        Self::open_as(settings, Postgres::start).await
+        match Self::configured(settings) {
+            Some(database) => Ok(database),
+            None => Self::start_embedded(settings, false).await,
+        }
     }
 
     /// The same, but also uses the embedded one that another process runs.
@@ -68,24 +105,35 @@ impl Database {
     /// # Errors
     /// When the embedded one can't run.
     pub async fn open_shared(settings: &Settings) -> Result<Self, StartError> {
-        Self::open_as(settings, Postgres::attach_or_start).await
+        match Self::configured(settings) {
+            Some(database) => Ok(database),
+            None => Self::start_embedded(settings, true).await,
+        }
     }
 
-    async fn open_as(
-        settings: &Settings,
-        start: impl AsyncFnOnce(&Path, &Options) -> Result<Postgres, PostgresError>,
-    ) -> Result<Self, StartError> {
-        if let Some(url) = &settings.database.url {
-            let direct_url = settings.database.direct_url.as_ref().unwrap_or(url).clone();
-            return Ok(Self { url: url.clone(), direct_url, embedded: None });
-        }
-        let data_dir = prepare_data_dir(&settings.data_dir)?;
+    fn configured(settings: &Settings) -> Option<Self> {
+        let url = settings.database.url.clone()?;
+        let direct_url = settings.database.direct_url.clone().unwrap_or_else(|| url.clone());
+        Some(Self { url, direct_url, embedded: None })
+    }
+
+    #[cfg(feature = "embedded")]
+    async fn start_embedded(settings: &Settings, may_be_shared: bool) -> Result<Self, StartError> {
+        let folder = prepare_data_dir(&settings.data_dir)?.join("postgres");
         let own_binary = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
         let options = Options { own_binary, settings: Vec::new() };
-        let folder = data_dir.join("postgres");
-        let postgres = start(&folder, &options).await?;
+        let postgres = if may_be_shared {
+            Postgres::attach_or_start(&folder, &options).await?
+        } else {
+            Postgres::start(&folder, &options).await?
+        };
         let url = SecretString::from(postgres.url());
         Ok(Self { direct_url: url.clone(), url, embedded: Some(postgres) })
+    }
+
+    #[cfg(not(feature = "embedded"))]
+    async fn start_embedded(_settings: &Settings, _shared: bool) -> Result<Self, StartError> {
+        Err(StartError::NoEmbeddedDatabase)
     }
 
     /// Whether it is the one that the product brings along.
@@ -96,9 +144,7 @@ impl Database {
 
     /// Stops the embedded database.
     pub fn stop(&mut self) {
-        if let Some(postgres) = &mut self.embedded {
-            postgres.stop();
-        }
+        self.embedded = None;
     }
 }
 
@@ -129,7 +175,7 @@ const CERTIFICATE_CHECK: Duration = Duration::from_mins(1);
 ///
 /// # Errors
 /// When the address is taken, or the TLS certificate is of no use.
-pub async fn listener(settings: &Settings) -> Result<Listener, ListenError> {
+pub async fn listener(settings: &Settings) -> Result<Listener, StartError> {
     let server = &settings.server;
     let files = server.tls_certificate_file.clone().zip(server.tls_key_file.clone());
     let tls = files.map(|(certificate, key)| TlsFiles {
@@ -137,7 +183,7 @@ pub async fn listener(settings: &Settings) -> Result<Listener, ListenError> {
         key,
         check_every: CERTIFICATE_CHECK,
     });
-    Listener::bind(&server.listen, tls).await
+    Ok(Listener::bind(&server.listen, tls).await?)
 }
 
 /// Makes the services. Nothing is connected to yet.

@@ -20,6 +20,7 @@ pub mod bootstrap;
 pub mod cli;
 pub mod config;
 pub mod db;
+#[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod jobs;
 pub mod server;

@@ -1,6 +1,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "embedded")]
     if let Some(error) = twofold::embedded::child::run_if_asked() {
         eprintln!("error: {error}");
         return ExitCode::FAILURE;

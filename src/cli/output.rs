@@ -69,16 +69,13 @@ fn exit_code(failure: &(dyn Error + 'static)) -> u8 {
         return CONFIG;
     }
     match failure.downcast_ref::<StartError>() {
-        Some(StartError::Postgres(error)) if error.is_in_use() => return IN_USE,
-        Some(StartError::Postgres(_)) => return UNAVAILABLE,
+        Some(error) if error.is_in_use() => return IN_USE,
+        Some(error) if error.is_of_database() => return UNAVAILABLE,
         _ => {}
     }
     match failure.downcast_ref::<MigrationError>() {
         Some(MigrationError::Connect(_)) => UNAVAILABLE,
-        _ => match failure.downcast_ref::<io::Error>() {
-            Some(error) if error.kind() == io::ErrorKind::AddrInUse => IN_USE,
-            _ => FAILED,
-        },
+        _ => FAILED,
     }
 }
 

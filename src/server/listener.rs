@@ -33,12 +33,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Why the product can't listen. Each message tells what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
-    #[error("can't listen on {listen}: {source}{}", advice(.source))]
-    Bind { listen: Listen, source: io::Error },
+    #[error("can't listen on {listen}: {error}{}", advice(.error))]
+    Bind { listen: Listen, error: io::Error },
     #[error("{0} has no TLS; unset server.tls_certificate_file and server.tls_key_file")]
     NoTlsHere(Listen),
     #[error("TLS can't be set up")]
     Tls(#[from] TlsError),
+}
+
+impl ListenError {
+    /// Whether another process listens there.
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        matches!(self, Self::Bind { error, .. } if error.kind() == io::ErrorKind::AddrInUse)
+    }
 }
 
 fn advice(error: &io::Error) -> &'static str {
@@ -87,7 +95,7 @@ impl Listener {
     /// # Errors
     /// [`ListenError`], with what to do about it.
     pub async fn bind(listen: &Listen, tls: Option<TlsFiles>) -> Result<Self, ListenError> {
-        let failed = |source| ListenError::Bind { listen: listen.clone(), source };
+        let failed = |error| ListenError::Bind { listen: listen.clone(), error };
         let tls = tls.map(server_config).transpose()?;
         let (socket, address) = match listen {
             Listen::Tcp(address) => {

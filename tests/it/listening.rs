@@ -187,6 +187,7 @@ async fn the_program_serves_a_unix_socket() {
     assert_eq!(status, 200, "{answer}");
 
     let second = run(dir.path(), &[], &variables);
+    assert_eq!(second.status.code(), Some(75));
     let text = stderr(&second);
     assert!(text.contains(&listen) && text.contains("another process listens there"), "{text}");
 

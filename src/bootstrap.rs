@@ -1,5 +1,7 @@
 //! Settings in, a ready application out: the one place where everything is put together.
 
+mod storage;
+
 use std::{
     fs,
     io::Write,
@@ -13,10 +15,15 @@ use chrono::TimeDelta;
 use poem::{Endpoint, Response, Route};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use storage::storage;
+
 #[cfg(feature = "embedded")]
-use crate::embedded::postgres::{Options, Postgres, PostgresError};
+use crate::embedded::{
+    postgres::{Options, Postgres, PostgresError},
+    storage::StorageServerError,
+};
 use crate::{
-    adapters::{clock::Clock, mailer::Mailer, random::Random},
+    adapters::{clock::Clock, mailer::Mailer, random::Random, storage::Storage},
     api::{self, client::v1::config::PlatformRelease, middleware::edge::Limits},
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
@@ -39,6 +46,9 @@ pub enum StartError {
     #[cfg(feature = "embedded")]
     #[error("the embedded PostgreSQL can't run")]
     Postgres(#[from] PostgresError),
+    #[cfg(feature = "embedded")]
+    #[error("the embedded storage can't run")]
+    Storage(#[from] StorageServerError),
     #[cfg(not(feature = "embedded"))]
     #[error("this build has no embedded database; set DATABASE_URL")]
     NoEmbeddedDatabase,
@@ -59,6 +69,8 @@ impl StartError {
         match self {
             #[cfg(feature = "embedded")]
             Self::Postgres(error) => error.is_in_use(),
+            #[cfg(feature = "embedded")]
+            Self::Storage(error) => error.is_in_use(),
             Self::Listen(error) => error.is_in_use(),
             _ => false,
         }
@@ -190,7 +202,12 @@ pub async fn listener(settings: &Settings) -> Result<Listener, StartError> {
 ///
 /// # Errors
 /// When a secret or the outbox can't be written, or a setting is of no use.
-pub fn core(settings: &Settings, database: &Database, clock: Clock) -> Result<Core, StartError> {
+pub fn core(
+    settings: &Settings,
+    database: &Database,
+    storage: Option<Storage>,
+    clock: Clock,
+) -> Result<Core, StartError> {
     hs256::install();
     let pool = &settings.database;
     // Behind a pooler sessions are shared: there the time-outs belong on the role.
@@ -224,7 +241,8 @@ pub fn core(settings: &Settings, database: &Database, clock: Clock) -> Result<Co
         client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
         staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
         mails: Mails::new(mailer(settings)?)?,
-        health: Health::new(database.is_embedded()),
+        storage,
+        health: Health::new(database.is_embedded(), settings.storage.bucket.is_none()),
     })
 }
 
@@ -274,14 +292,18 @@ fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
     Ok(Mailer::outbox(&mail.from, folder)?)
 }
 
-/// The configured secret, or one that the first start wrote below the data directory.
 fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretString, StartError> {
-    if let Some(secret) = &auth.secret {
-        return Ok(secret.clone());
+    match &auth.secret {
+        Some(secret) => Ok(secret.clone()),
+        None => generated_secret(settings, realm),
     }
+}
+
+/// A secret that the first start writes below the data directory.
+fn generated_secret(settings: &Settings, name: &str) -> Result<SecretString, StartError> {
     let folder = prepare_data_dir(&settings.data_dir)?.join("secrets");
     make_dir(&folder, 0o700)?;
-    let path = folder.join(realm);
+    let path = folder.join(name);
     let failed = |what, source| StartError::Io { what, path: path.clone(), source };
     match fs::read_to_string(&path) {
         Ok(secret) => return Ok(secret.into()),
@@ -290,7 +312,7 @@ fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretSt
     }
     let secret = Random.token();
     // Under another name first, so that a kill leaves no half-written secret.
-    let unfinished = folder.join(format!("{realm}.{}", std::process::id()));
+    let unfinished = folder.join(format!("{name}.{}", std::process::id()));
     let write = || {
         let mut options = fs::OpenOptions::new();
         let mut file =

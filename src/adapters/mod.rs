@@ -1,5 +1,6 @@
-//! The outside world besides the database: time, randomness, mail.
+//! The outside world besides the database: time, randomness, mail, storage.
 
 pub mod clock;
 pub mod mailer;
 pub mod random;
+pub mod storage;

@@ -60,7 +60,7 @@ async fn administer(
     output: Output,
 ) -> Outcome {
     migrations::up(&database.direct_url).await?;
-    let core = bootstrap::core(settings, database, Clock::default())?;
+    let core = bootstrap::core(settings, database, None, Clock::default())?;
     let origin = Origin::system("command line");
     match command {
         Admin::Create { name, account } => {

@@ -35,7 +35,7 @@ pub(super) async fn run(settings: &Settings, seed: &Seed, output: Output) -> Out
 
 async fn fill(settings: &Settings, database: &Database, seed: &Seed, output: Output) -> Outcome {
     migrations::up(&database.direct_url).await?;
-    let core = bootstrap::core(settings, database, Clock::default())?;
+    let core = bootstrap::core(settings, database, None, Clock::default())?;
     let bar = progress(seed.users.into());
     let seeded = demo::seed(&core, seed.users, |done| bar.set_position(done)).await;
     bar.finish_and_clear();

@@ -33,7 +33,8 @@ async fn serve_with(
     for version in migrations::up(&database.direct_url).await? {
         tracing::info!("applied migration {version}");
     }
-    let core = Arc::new(bootstrap::core(settings, database, Clock::default())?);
+    let storage = bootstrap::storage(settings).await?;
+    let core = Arc::new(bootstrap::core(settings, database, storage, Clock::default())?);
     let first_password = match settings.environment {
         Environment::Production => None,
         _ => staff::create_first(&core, &Origin::system("start")).await?,

@@ -7,7 +7,7 @@ use super::{Environment, Settings, fault::Fault, layers::Layers};
 /// Checks the rules between settings; the kind of each value has been checked before.
 pub(super) fn check(settings: &Settings, layers: &Layers) -> Vec<Fault> {
     let mut rules = Rules { layers, faults: Vec::new() };
-    let always = [tls, limits, sessions, hashing, secrets];
+    let always = [tls, limits, sessions, hashing, secrets, storage];
     for rule in always {
         rule(settings, &mut rules);
     }
@@ -107,6 +107,27 @@ fn secrets(settings: &Settings, rules: &mut Rules<'_>) {
         [&settings.auth.backoffice.secret, &settings.auth.client.secret].map(expose);
     if backoffice.is_some() && backoffice == client {
         rules.broken(&keys, "is the same as auth.client.secret", "give each realm its own");
+    }
+}
+
+fn storage(settings: &Settings, rules: &mut Rules<'_>) {
+    let storage = &settings.storage;
+    let keys = [
+        ("storage.access_key_id", storage.access_key_id.is_some()),
+        ("storage.secret_access_key", storage.secret_access_key.is_some()),
+    ];
+    for (key, is_set) in keys {
+        match (storage.bucket.is_some(), is_set) {
+            (true, false) => {
+                let remedy = format!("set {}", super::layers::variable_of(key));
+                rules.broken(&[key, "storage.bucket"], "is missing beside storage.bucket", &remedy);
+            }
+            (false, true) => {
+                let remedy = "set storage.bucket as well";
+                rules.broken(&[key, "storage.bucket"], "is set without storage.bucket", remedy);
+            }
+            _ => {}
+        }
     }
 }
 

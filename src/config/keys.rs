@@ -31,6 +31,8 @@ pub enum Kind {
         unit: &'static str,
     },
     OneOf(&'static [&'static str]),
+    Text,
+    Secret,
     Listen,
     /// The beginning of web addresses.
     WebAddress,
@@ -70,6 +72,7 @@ pub const KEYS: &[Key] = &[
     key("database.statement_timeout_ms", number(1, 600_000, "milliseconds")),
     key("embedded.postgres_bin", Kind::Path),
     key("embedded.fetch", Kind::Switch),
+    key("embedded.storage_port", number(0, 65_535, "")),
     key("auth.client.secret", Kind::SigningKey),
     key("auth.client.access_seconds", number(1, DAY_SECONDS, "seconds")),
     key("auth.client.idle_seconds", number(1, 3650 * DAY_SECONDS, "seconds")),
@@ -83,6 +86,13 @@ pub const KEYS: &[Key] = &[
     key("passwords.parallelism", number(1, 64, "lanes")),
     key("mail.smtp_url", Kind::SmtpUrl),
     key("mail.from", Kind::Mailbox),
+    key("storage.bucket", Kind::Text),
+    key("storage.endpoint", Kind::WebAddress),
+    key("storage.region", Kind::Text),
+    key("storage.access_key_id", Kind::Text),
+    key("storage.secret_access_key", Kind::Secret),
+    key("storage.path_style", Kind::Switch),
+    key("storage.prefix", Kind::Text),
     key("log.filter", Kind::LogFilter),
     key("log.format", Kind::OneOf(&["text", "json"])),
     key("log.files", Kind::Switch),
@@ -131,7 +141,7 @@ pub fn names() -> impl Iterator<Item = String> {
 impl Kind {
     /// Whether the value must not be shown.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::SigningKey | Self::PostgresUrl | Self::SmtpUrl)
+        matches!(self, Self::Secret | Self::SigningKey | Self::PostgresUrl | Self::SmtpUrl)
     }
 
     /// A variable's text as the type that it should have. One that doesn't fit stays a text,
@@ -158,7 +168,7 @@ impl Kind {
 
     fn accepts_text(self, text: &str) -> bool {
         match self {
-            Self::Path => !text.trim().is_empty(),
+            Self::Path | Self::Text | Self::Secret => !text.trim().is_empty(),
             Self::OneOf(choices) => choices.contains(&text),
             Self::Listen => text.parse::<Listen>().is_ok(),
             Self::WebAddress => is_web_address(text),
@@ -182,6 +192,7 @@ impl Kind {
                 format!("a whole number{of} from {min} to {max}")
             }
             Self::OneOf(choices) => format!("one of: {}", choices.join(", ")),
+            Self::Text | Self::Secret => "a text that is not empty".to_owned(),
             Self::Listen => {
                 "an IP address and a port, such as 127.0.0.1:8001, or unix:/path/to.sock".to_owned()
             }

@@ -95,6 +95,7 @@ pub struct Settings {
     pub auth: Auth,
     pub passwords: Passwords,
     pub mail: Mail,
+    pub storage: Storage,
     pub log: Log,
     pub docs: Docs,
     pub release: BTreeMap<String, Release>,
@@ -128,12 +129,13 @@ pub struct Database {
     pub statement_timeout_ms: u64,
 }
 
-/// The private PostgreSQL.
+/// The private PostgreSQL and S3 server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Embedded {
     pub postgres_bin: Option<PathBuf>,
     pub fetch: bool,
+    pub storage_port: u16,
 }
 
 /// Tokens and sessions.
@@ -170,6 +172,20 @@ pub struct Mail {
     /// Unset: mails go to the outbox under `data_dir`.
     pub smtp_url: Option<SecretString>,
     pub from: String,
+}
+
+/// Where files are kept.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Storage {
+    /// Unset: an S3 server under `data_dir`, or no storage.
+    pub bucket: Option<String>,
+    pub endpoint: Option<String>,
+    pub region: String,
+    pub access_key_id: Option<String>,
+    pub secret_access_key: Option<SecretString>,
+    pub path_style: bool,
+    pub prefix: Option<String>,
 }
 
 /// What is logged, how and where.

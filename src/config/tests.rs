@@ -326,6 +326,14 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             Expected("auth.backoffice.secret", "SECRET", "is the same as auth.client.secret"),
         ),
         (
+            set("TWOFOLD_STORAGE__BUCKET", "files").variable("TWOFOLD_STORAGE__ACCESS_KEY_ID", "x"),
+            Expected("storage.secret_access_key", "", "set TWOFOLD_STORAGE__SECRET_ACCESS_KEY"),
+        ),
+        (
+            set("TWOFOLD_STORAGE__SECRET_ACCESS_KEY", "hidden"),
+            Expected("storage.secret_access_key", "ACCESS_KEY", "without storage.bucket"),
+        ),
+        (
             file("[release.web]\nforce_upgrade = true\nminimum_version = \"1.0.0\""),
             Expected("release.web.latest_version", "", "is missing"),
         ),

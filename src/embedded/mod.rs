@@ -2,3 +2,4 @@
 
 pub mod child;
 pub mod postgres;
+pub mod storage;

@@ -1,6 +1,8 @@
 //! Whether the product works, from a probe that all callers share.
 
 use std::{
+    fmt::Display,
+    future::Future,
     sync::{
         Mutex as StdMutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::Core;
 
-/// However many ask, the database is probed once in this time.
+/// However many ask, each of database and storage is probed once in this time.
 const FRESH: Duration = Duration::from_secs(1);
 /// A probe that takes longer counts as failed, so that health answers within a second.
 const PROBE_LIMIT: Duration = Duration::from_millis(800);
@@ -42,6 +44,8 @@ pub struct Part {
 pub struct Report {
     pub api: Part,
     pub database: Part,
+    /// `None` where none is configured.
+    pub storage: Option<Part>,
     pub mail: Part,
     pub jobs: Part,
 }
@@ -53,29 +57,29 @@ impl Report {
         if self.database.state == State::Down {
             return State::Down;
         }
-        let rest = [self.mail.state, self.jobs.state];
-        let fine = rest.iter().all(|state| matches!(state, State::Up | State::Embedded));
+        let mut rest = self.storage.iter().chain([&self.mail, &self.jobs]);
+        let fine = rest.all(|part| matches!(part.state, State::Up | State::Embedded));
         if fine { State::Up } else { State::Degraded }
     }
 }
 
 /// What the process knows of its own health.
 pub struct Health {
-    embedded_database: bool,
     shutting_down: AtomicBool,
-    last_probe: Mutex<Option<(Instant, Part)>>,
+    database: Probe,
+    storage: Probe,
     /// When the background work last looked, and how long that took.
     jobs_seen: StdMutex<Option<(Instant, Duration)>>,
 }
 
 impl Health {
-    /// `embedded_database`: PostgreSQL is the one that the product brings along.
+    /// Of database and storage: is it the one that the product brings along?
     #[must_use]
-    pub fn new(embedded_database: bool) -> Self {
+    pub fn new(database_is_embedded: bool, storage_is_embedded: bool) -> Self {
         Self {
-            embedded_database,
             shutting_down: AtomicBool::new(false),
-            last_probe: Mutex::new(None),
+            database: Probe::new("database", database_is_embedded),
+            storage: Probe::new("storage", storage_is_embedded),
             jobs_seen: StdMutex::new(None),
         }
     }
@@ -103,7 +107,7 @@ impl Health {
         let started = Instant::now();
         tokio::task::yield_now().await;
         let turn = millis(started.elapsed());
-        let database = self.database(core).await;
+        let (database, storage) = tokio::join!(self.database(core), self.storage(core));
         let mail = match (core.mails.is_failing(), core.mails.mailer.outbox_folder()) {
             (true, _) => State::Degraded,
             (false, Some(_)) => State::Embedded,
@@ -116,26 +120,59 @@ impl Health {
         Report {
             api: Part { state: State::Up, latency_ms: turn },
             database,
+            storage,
             mail: Part { state: mail, latency_ms: core.mails.last_handover_ms() },
             jobs: Part { state: jobs, latency_ms: last_look },
         }
     }
 
     async fn database(&self, core: &Core) -> Part {
-        let mut last = self.last_probe.lock().await;
+        self.database.part(core.db.ping()).await
+    }
+
+    async fn storage(&self, core: &Core) -> Option<Part> {
+        match &core.storage {
+            Some(storage) => Some(self.storage.part(storage.ping()).await),
+            None => None,
+        }
+    }
+}
+
+/// What all who ask are told about one part behind us.
+struct Probe {
+    name: &'static str,
+    is_embedded: bool,
+    last: Mutex<Option<(Instant, Part)>>,
+}
+
+impl Probe {
+    fn new(name: &'static str, is_embedded: bool) -> Self {
+        Self { name, is_embedded, last: Mutex::new(None) }
+    }
+
+    async fn part<E: Display>(&self, ping: impl Future<Output = Result<(), E>>) -> Part {
+        let mut last = self.last.lock().await;
         if let Some((at, part)) = *last
             && at.elapsed() < FRESH
         {
             return part;
         }
         let started = Instant::now();
-        let answered = tokio::time::timeout(PROBE_LIMIT, core.db.ping()).await;
-        let answered = matches!(answered, Ok(Ok(())));
-        let state = match (answered, self.embedded_database) {
-            (false, _) => State::Down,
-            (true, true) => State::Embedded,
-            (true, false) => State::Up,
+        let failure = match tokio::time::timeout(PROBE_LIMIT, ping).await {
+            Ok(Ok(())) => None,
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("no answer within {PROBE_LIMIT:?}")),
         };
+        let state = match (&failure, self.is_embedded) {
+            (Some(_), _) => State::Down,
+            (None, true) => State::Embedded,
+            (None, false) => State::Up,
+        };
+        if let Some(cause) = failure
+            && last.is_none_or(|(_, part)| part.state != State::Down)
+        {
+            tracing::warn!("the {} is down: {cause}", self.name);
+        }
         let part = Part { state, latency_ms: millis(started.elapsed()) };
         *last = Some((Instant::now(), part));
         part

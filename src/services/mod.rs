@@ -14,7 +14,7 @@ pub mod tokens;
 pub mod users;
 
 use crate::{
-    adapters::{clock::Clock, random::Random},
+    adapters::{clock::Clock, random::Random, storage::Storage},
     db::Db,
 };
 
@@ -33,5 +33,7 @@ pub struct Core {
     pub client_sessions: sessions::Sessions,
     pub staff_sessions: sessions::Sessions,
     pub mails: mails::Mails,
+    /// `None` where none is configured.
+    pub storage: Option<Storage>,
     pub health: health::Health,
 }

@@ -18,8 +18,13 @@ async fn a_healthy_service_says_so_part_by_part() {
     }
     assert_eq!(data["status"], "healthy", "{data}");
     assert_eq!(data["version"], env!("CARGO_PKG_VERSION"));
-    for (part, status) in [("api", "up"), ("database", "up"), ("mail", "embedded"), ("jobs", "up")]
-    {
+    for (part, status) in [
+        ("api", "up"),
+        ("database", "up"),
+        ("storage", "embedded"),
+        ("mail", "embedded"),
+        ("jobs", "up"),
+    ] {
         assert_eq!(data["services"][part]["status"], status, "{part}");
         assert!(data["services"][part]["latency_ms"].is_u64(), "{part}");
     }

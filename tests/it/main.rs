@@ -23,4 +23,5 @@ mod mail;
 mod migrations;
 mod pages;
 mod program;
+mod storage;
 mod support;

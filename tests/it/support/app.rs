@@ -90,7 +90,8 @@ impl Builder {
 
         let clock = Clock::default();
         let database = Database::open(&settings).await.expect("database");
-        let core = bootstrap::core(&settings, &database, clock.clone()).expect("core");
+        let storage = bootstrap::storage(&settings).await.expect("storage");
+        let core = bootstrap::core(&settings, &database, storage, clock.clone()).expect("core");
         let core = Arc::new(core);
         let (stop, stopped) = watch::channel(false);
         let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped.clone()));

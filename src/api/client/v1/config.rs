@@ -57,6 +57,9 @@ pub struct ServicesHealth {
     pub api: PartHealth,
     /// PostgreSQL.
     pub database: PartHealth,
+    /// Where objects are kept; absent where no storage is configured.
+    #[oai(skip_serializing_if_is_none)]
+    pub storage: Option<PartHealth>,
     /// The way out for mail.
     pub mail: PartHealth,
     /// Background work.
@@ -192,6 +195,7 @@ impl From<&Report> for ServiceHealth {
             services: ServicesHealth {
                 api: report.api.into(),
                 database: report.database.into(),
+                storage: report.storage.map(Into::into),
                 mail: report.mail.into(),
                 jobs: report.jobs.into(),
             },
@@ -219,7 +223,7 @@ impl Example for PartHealth {
 impl Example for ServicesHealth {
     fn example() -> Self {
         let part = PartHealth::example;
-        Self { api: part(), database: part(), mail: part(), jobs: part() }
+        Self { api: part(), database: part(), storage: Some(part()), mail: part(), jobs: part() }
     }
 }
 

@@ -1,0 +1,146 @@
+//! Object storage over the S3 protocol: Amazon's, or any server that speaks it.
+
+use std::{error::Error, future::Future, time::Duration};
+
+use aws_sdk_s3::{
+    Client, Config,
+    config::{Credentials, Region, retry::RetryConfig},
+    error::{ProvideErrorMetadata, SdkError},
+    primitives::{AggregatedBytes, ByteStream},
+};
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use futures_util::{FutureExt, future::BoxFuture};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::random::Random;
+use crate::telemetry::Chain;
+
+/// How long one step of a probe may take.
+const STEP_LIMIT: Duration = Duration::from_secs(5);
+const READ: &str = "read an object back";
+const PROBE_TEXT: &[u8] = b"Written to see whether the storage works; it may be deleted.";
+
+/// Where objects are kept, and as whom.
+#[derive(Debug, Clone)]
+pub struct StorageOptions {
+    /// The server's URL; `None` is Amazon's of the region.
+    pub endpoint: Option<String>,
+    pub region: String,
+    pub bucket: String,
+    pub access_key_id: String,
+    pub secret_access_key: SecretString,
+    /// Names the bucket in the path of a URL instead of its host name, as most servers but
+    /// Amazon's want it.
+    pub path_style: bool,
+    /// Stands in front of every key, such as `twofold/`.
+    pub prefix: String,
+}
+
+/// The storage didn't do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[error("the storage can't {step}: {why}")]
+pub struct StorageError {
+    /// What was tried, such as `write an object`.
+    step: &'static str,
+    why: String,
+}
+
+/// The configured storage.
+#[derive(Debug, Clone)]
+pub struct Storage {
+    client: Client,
+    bucket: String,
+    prefix: String,
+}
+
+impl Storage {
+    /// Connects to nothing yet.
+    #[must_use]
+    pub fn new(options: StorageOptions) -> Self {
+        let StorageOptions { endpoint, region, bucket, path_style, prefix, .. } = options;
+        let tls = Provider::Rustls(CryptoMode::Ring);
+        let secret = options.secret_access_key.expose_secret();
+        let mut config = Config::builder()
+            .behavior_version_latest()
+            .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https())
+            .region(Region::new(region))
+            .force_path_style(path_style)
+            .credentials_provider(Credentials::new(
+                options.access_key_id,
+                secret,
+                None,
+                None,
+                "settings",
+            ))
+            // So far the storage is only probed, which is to tell what is the case now.
+            .retry_config(RetryConfig::disabled());
+        config.set_endpoint_url(endpoint);
+        Self { client: Client::from_conf(config.build()), bucket, prefix }
+    }
+
+    /// Asks whether the bucket is there and open to us.
+    ///
+    /// # Errors
+    /// When it isn't, or nothing answers.
+    pub async fn ping(&self) -> Result<(), StorageError> {
+        let head = self.client.head_bucket().bucket(&self.bucket).send();
+        step("find the bucket", head).await.map(|_| ())
+    }
+
+    /// Writes a small object, reads it back and deletes it.
+    ///
+    /// # Errors
+    /// With the step that failed and why.
+    pub async fn probe(&self) -> Result<(), StorageError> {
+        let key = format!("{}probe-{}", self.prefix, Random.token());
+        let (client, bucket) = (&self.client, &self.bucket);
+        let body = ByteStream::from_static(PROBE_TEXT);
+        let put = client.put_object().bucket(bucket).key(&key).body(body).send();
+        step("write an object", put).await?;
+        let read = self.read(&key).await;
+        let delete = client.delete_object().bucket(bucket).key(&key).send();
+        let deleted = step("delete an object", delete).await;
+        if read? != PROBE_TEXT {
+            let why = "it holds something else".to_owned();
+            return Err(StorageError { step: READ, why });
+        }
+        deleted.map(|_| ())
+    }
+
+    async fn read(&self, key: &str) -> Result<Vec<u8>, StorageError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(key).send();
+        let object = step(READ, get).await?;
+        let body = object.body.collect().await;
+        body.map(AggregatedBytes::to_vec)
+            .map_err(|error| StorageError { step: READ, why: Chain(&error).to_string() })
+    }
+}
+
+/// Boxed, for the futures of the SDK are tens of kilobytes large.
+fn step<'a, T: 'a, E: Error + ProvideErrorMetadata + 'static>(
+    name: &'static str,
+    call: impl Future<Output = Result<T, SdkError<E>>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, StorageError>> {
+    let failed = move |why| StorageError { step: name, why };
+    async move {
+        match tokio::time::timeout(STEP_LIMIT, call).await {
+            Ok(outcome) => outcome.map_err(|error| failed(why(&error))),
+            Err(_) => Err(failed(format!("no answer within {STEP_LIMIT:?}"))),
+        }
+    }
+    .boxed()
+}
+
+/// The server's answer, and which settings it most likely speaks of; without one, why not.
+fn why<E: Error + ProvideErrorMetadata + 'static>(error: &SdkError<E>) -> String {
+    let Some(answer) = error.raw_response() else { return Chain(error).to_string() };
+    let status = answer.status().as_u16();
+    let settings = match status {
+        301 | 307 | 400 => "storage.region and storage.endpoint",
+        401 | 403 => "storage.access_key_id, storage.secret_access_key and what they may do",
+        404 => "storage.bucket and storage.path_style",
+        _ => "the server's own log",
+    };
+    let code = error.code().map(|code| format!(" {code}")).unwrap_or_default();
+    format!("the server answered {status}{code}; check {settings}")
+}

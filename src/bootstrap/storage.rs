@@ -1,0 +1,64 @@
+//! Which object storage there is.
+
+use super::StartError;
+use crate::{
+    adapters::storage::{Storage, StorageOptions},
+    config::{Environment, Settings},
+};
+
+/// The configured storage; or else the embedded one, which is started, except where the real
+/// services belong; or else none.
+///
+/// # Errors
+/// When the embedded one can't run.
+pub async fn storage(settings: &Settings) -> Result<Option<Storage>, StartError> {
+    let storage = &settings.storage;
+    let configured = || {
+        Some(StorageOptions {
+            endpoint: storage.endpoint.clone(),
+            region: storage.region.clone(),
+            bucket: storage.bucket.clone()?,
+            access_key_id: storage.access_key_id.clone()?,
+            secret_access_key: storage.secret_access_key.clone()?,
+            path_style: storage.path_style,
+            prefix: storage.prefix.clone().unwrap_or_default(),
+        })
+    };
+    let options = match (configured(), settings.environment) {
+        (Some(options), _) => Some(options),
+        (None, Environment::Preview | Environment::Production) => None,
+        (None, _) => start_embedded(settings).await?,
+    };
+    Ok(options.map(Storage::new))
+}
+
+#[cfg(feature = "embedded")]
+async fn start_embedded(settings: &Settings) -> Result<Option<StorageOptions>, StartError> {
+    use crate::embedded::storage::{Options, serve};
+
+    const NAME: &str = "twofold";
+    let folder = super::prepare_data_dir(&settings.data_dir)?.join("storage");
+    super::make_dir(&folder, 0o700)?;
+    let options = Options {
+        folder,
+        port: settings.embedded.storage_port,
+        bucket: NAME.to_owned(),
+        access_key_id: NAME.to_owned(),
+        secret_access_key: super::generated_secret(settings, "storage")?,
+    };
+    let address = serve(&options).await?;
+    Ok(Some(StorageOptions {
+        endpoint: Some(format!("http://{address}")),
+        region: settings.storage.region.clone(),
+        bucket: options.bucket,
+        access_key_id: options.access_key_id,
+        secret_access_key: options.secret_access_key,
+        path_style: true,
+        prefix: settings.storage.prefix.clone().unwrap_or_default(),
+    }))
+}
+
+#[cfg(not(feature = "embedded"))]
+async fn start_embedded(_settings: &Settings) -> Result<Option<StorageOptions>, StartError> {
+    Ok(None)
+}

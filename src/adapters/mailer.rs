@@ -77,6 +77,28 @@ impl Mailer {
         }
     }
 
+    /// Whether mail can be handed over now, without handing any over.
+    ///
+    /// # Errors
+    /// [`MailError::Transport`] with the cause.
+    pub async fn check(&self) -> Result<(), MailError> {
+        match &self.transport {
+            Transport::Smtp(smtp) => match smtp.test_connection().await {
+                Ok(true) => Ok(()),
+                Ok(false) => Err(MailError::Transport("the server hung up".into())),
+                Err(error) => Err(MailError::Transport(error.into())),
+            },
+            Transport::Outbox(folder) => {
+                let unfinished = folder.join("check.part");
+                let write = async {
+                    tokio::fs::write(&unfinished, "").await?;
+                    tokio::fs::remove_file(&unfinished).await
+                };
+                write.await.map_err(|e: std::io::Error| MailError::Transport(e.into()))
+            }
+        }
+    }
+
     /// Hands one mail over.
     ///
     /// # Errors

@@ -2,8 +2,11 @@
 
 mod admin;
 mod config;
+#[cfg(feature = "embedded")]
 mod dev;
+mod doctor;
 mod documents;
+mod health;
 mod migrate;
 mod output;
 mod seed;
@@ -56,6 +59,7 @@ enum Command {
   DATABASE_URL=postgresql://app:secret@db/shop twofold serve")]
     Serve,
     /// Build and serve, and do both again whenever a source changes; the database stays up
+    #[cfg(feature = "embedded")]
     #[command(after_help = "Examples:
   cargo run -- dev")]
     Dev,
@@ -86,6 +90,17 @@ enum Command {
   twofold config check --json | jq '.settings[] | select(.key == \"server.listen\")'"
     )]
     Config(config::Config),
+    /// Look at everything that the product needs, and say what to do where it isn't there
+    #[command(after_help = "Examples:
+  twofold doctor
+  TWOFOLD_ENV=production twofold doctor
+  twofold doctor --json | jq '.findings[] | select(.state != \"ok\")'")]
+    Doctor,
+    /// Ask the instance that runs with these settings whether it is ready
+    #[command(after_help = "Examples:
+  twofold health
+  until twofold health; do sleep 1; done")]
+    Health,
     /// Fill the database with demo users; not in production
     #[command(after_help = "Examples:
   twofold seed
@@ -140,10 +155,17 @@ fn run(command: Command, output: Output) -> Outcome {
             let _guard = bootstrap::logging(&settings, true)?;
             block_on(serve::serve(settings))
         }
+        #[cfg(feature = "embedded")]
         Command::Dev => {
             let (settings, _guard) = one_shot()?;
             block_on(dev::run(&settings))
         }
+        Command::Doctor => {
+            let loaded = Settings::load()?;
+            let _guard = bootstrap::logging(&loaded.settings, false)?;
+            block_on(doctor::run(&loaded, output))
+        }
+        Command::Health => block_on(health::run(&Settings::load()?.settings, output)),
         Command::Migrate(command) => {
             let (settings, _guard) = one_shot()?;
             block_on(migrate::run(&settings, command, output))

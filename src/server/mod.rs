@@ -1,5 +1,6 @@
 //! Listens and serves until it is told to stop, then lets requests in flight finish.
 
+mod ask;
 mod listen;
 mod listener;
 mod tls;
@@ -9,6 +10,7 @@ use std::{future::Future, io, time::Duration};
 
 use poem::{Endpoint, Response, Server};
 
+pub use ask::ask;
 pub use listen::{BadListen, Listen};
 pub use listener::{ListenError, Listener};
 pub use tls::{TlsError, TlsFiles};

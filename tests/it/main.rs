@@ -15,6 +15,7 @@ mod contract;
 mod database_outage;
 mod db;
 mod dev;
+mod doctor;
 mod documents;
 mod health;
 mod listening;

@@ -93,6 +93,23 @@ impl Database {
         self.embedded.is_some()
     }
 
+    /// The error that [`Database::open`] would end with because another instance runs the embedded
+    /// one. Makes nothing.
+    #[must_use]
+    pub fn in_use(settings: &Settings) -> Option<StartError> {
+        if settings.database.url.is_some() {
+            return None;
+        }
+        Postgres::in_use(&settings.data_dir.join("postgres")).map(StartError::from)
+    }
+
+    /// Lets an instance that is refused tell where this one serves.
+    pub fn announce(&self, address: &str) {
+        if let Some(postgres) = &self.embedded {
+            postgres.announce(address);
+        }
+    }
+
     /// Stops the embedded database.
     pub fn stop(&mut self) {
         if let Some(postgres) = &mut self.embedded {

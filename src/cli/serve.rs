@@ -1,6 +1,7 @@
 //! `serve`: everything in one process.
 
 use std::{
+    error::Error,
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::Duration,
@@ -22,7 +23,11 @@ use crate::{
 
 /// Serves until Ctrl-C or SIGTERM, then stops everything that it started.
 pub(super) async fn serve(settings: Settings) -> Outcome {
-    let listener = server::bind(settings.server.listen).await?;
+    // When a second instance finds the address taken by the first, that is what it should say.
+    let listener = server::bind(settings.server.listen).await.map_err(|error| {
+        Database::in_use(&settings)
+            .map_or_else(|| error.into(), Box::<dyn Error + Send + Sync>::from)
+    })?;
     let address = listener.local_addr()?;
     let mut database = Database::open(&settings).await?;
     let served = serve_with(&settings, &database, listener, address).await;
@@ -47,6 +52,7 @@ async fn serve_with(
     let (stop_jobs, stopped) = watch::channel(false);
     let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped));
     let application = bootstrap::application(settings, core.clone(), Route::new());
+    database.announce(&format!("http://{address}"));
     print_banner(settings, database, &core, address, first_password);
 
     let drain = Duration::from_millis(settings.server.drain_timeout_ms);

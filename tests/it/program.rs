@@ -11,10 +11,10 @@ use std::{
 use rustix::process::{Signal, geteuid, kill_process};
 use serde_json::{Value, json};
 
-use twofold::embedded::postgres::{Options, Postgres};
+use twofold::embedded::postgres::Postgres;
 
 use crate::support::{
-    TestDb,
+    TestDb, cluster,
     http::{Answer, Request},
     program::{NOBODY, Program, command, dir, postgres_pid, run, stderr, stdout, wait_until_gone},
 };
@@ -125,10 +125,17 @@ async fn a_killed_postgresql_is_503_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_instance_is_refused() {
     let dir = dir();
-    let _program = Program::start(dir.path(), &[]);
-    let second = run(dir.path(), &["serve"], &[("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0")]);
-    assert!(!second.status.success());
-    assert!(stderr(&second).contains("another instance"), "{}", stderr(&second));
+    let program = Program::start(dir.path(), &[]);
+    let first =
+        format!("(process {}) already serves this folder at {}", program.pid(), program.base);
+    // On an address of its own, and on that of the first.
+    let taken = program.base.strip_prefix("http://").expect("an address");
+    for address in ["127.0.0.1:0", taken] {
+        let second = run(dir.path(), &["serve"], &[("TWOFOLD_SERVER__LISTEN", address)]);
+        assert!(!second.status.success());
+        let text = stderr(&second);
+        assert!(text.contains(&first) && text.contains("TWOFOLD_DATA_DIR"), "{address}: {text}");
+    }
     // Commands use the database that runs.
     let status = run(dir.path(), &["migrate", "status"], &[]);
     assert!(stdout(&status).contains("applied"), "{}", stderr(&status));
@@ -175,8 +182,7 @@ async fn a_folder_below_a_private_home_works_for_root_too() {
     }
     let private = std::fs::Permissions::from_mode(0o700);
     let home = tempfile::Builder::new().permissions(private).tempdir().expect("directory");
-    let options =
-        Options { own_binary: env!("CARGO_BIN_EXE_twofold").into(), settings: Vec::new() };
+    let options = cluster::options(&[]);
     let folder = home.path().join(".data/postgres");
     let mut postgres = Postgres::start(&folder, &options).await.expect("it starts");
     let data = postgres.data().to_owned();

@@ -79,8 +79,12 @@ impl Database {
             return Ok(Self { url: url.clone(), direct_url, embedded: None });
         }
         let data_dir = prepare_data_dir(&settings.data_dir)?;
-        let own_binary = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
-        let options = Options { own_binary, settings: Vec::new() };
+        let options = Options {
+            own_binary: std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()),
+            settings: Vec::new(),
+            bin: settings.embedded.postgres_bin.clone(),
+            fetch: settings.embedded.fetch,
+        };
         let folder = data_dir.join("postgres");
         let postgres = start(&folder, &options).await?;
         let url = SecretString::from(postgres.url());

@@ -16,6 +16,7 @@ mod database_outage;
 mod db;
 mod dev;
 mod documents;
+mod fetch;
 mod health;
 mod logs;
 mod mail;

@@ -160,6 +160,7 @@ fn without_binaries_the_error_tells_how_to_get_them() {
     assert!(!output.status.success());
     let text = stderr(&output);
     assert!(text.contains("no PostgreSQL server 15") && text.contains("DATABASE_URL"), "{text}");
+    assert!(text.contains("in /nowhere"), "{text}");
     assert!(text.contains("install"), "{text}");
 }
 

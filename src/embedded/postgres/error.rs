@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{binaries::NoBinaries, lock::Holder};
+use super::{advice::NoBinaries, fetch::Attempts, lock::Holder};
 
 /// Why the embedded PostgreSQL can't run. Each message tells what to do.
 #[derive(Debug, thiserror::Error)]
@@ -19,9 +19,9 @@ pub enum PostgresError {
     InUse { folder: PathBuf, holder: Holder },
     #[error(
         "{data} was made by PostgreSQL {made}, but this machine has {found}; install PostgreSQL {made}, \
-         or set TWOFOLD_DATA_DIR to another folder (the data are untouched)"
+         or set TWOFOLD_DATA_DIR to another folder (the data are untouched){attempts}"
     )]
-    WrongVersion { data: PathBuf, made: String, found: String },
+    WrongVersion { data: PathBuf, made: String, found: String, attempts: Attempts },
     #[error(
         "no space left on the disk of {0}; free some, or set TWOFOLD_DATA_DIR to a folder on another disk"
     )]

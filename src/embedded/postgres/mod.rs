@@ -3,9 +3,11 @@
 //! It listens on a Unix socket in a directory of mode 0700 only, writes durably, restarts when
 //! it dies, and stops with this process, even with `kill -9`.
 
+mod advice;
 mod binaries;
 mod cluster;
 mod error;
+pub mod fetch;
 mod lock;
 mod place;
 mod supervisor;
@@ -15,8 +17,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use advice::NoBinaries;
 use binaries::Binaries;
-pub use binaries::NoBinaries;
 pub use error::PostgresError;
 pub use lock::Holder;
 use lock::Lock;
@@ -33,6 +35,10 @@ pub struct Options {
     pub own_binary: PathBuf,
     /// Server settings beside our own, as `name=value`.
     pub settings: Vec<String>,
+    /// The directory with `postgres`, `initdb` and `pg_ctl` to prefer.
+    pub bin: Option<PathBuf>,
+    /// Whether binaries are fetched where there are none of use.
+    pub fetch: bool,
 }
 
 /// A cluster that this process runs, or one that another process runs and this one may use.
@@ -88,7 +94,7 @@ impl Postgres {
     }
 
     async fn run(place: Place, lock: Lock, options: &Options) -> Result<Self, PostgresError> {
-        let binaries = binaries_for(&place)?;
+        let binaries = binaries_for(&place, options).await?;
         cluster::initialise(&binaries, &place)?;
         cluster::stop_orphan(&binaries, &place);
         let supervisor = Supervisor::start(&binaries, &place, options).await?;
@@ -150,15 +156,33 @@ fn take_lock(place: &Place) -> Result<Result<Lock, Holder>, PostgresError> {
     Lock::take(&path).map_err(PostgresError::io("can't lock", &path))
 }
 
-/// The binaries of this machine, if they are of the cluster's version.
-fn binaries_for(place: &Place) -> Result<Binaries, PostgresError> {
-    let binaries = Binaries::find()?;
-    let found = binaries.major_version();
-    match place.made_by() {
-        Some(made) if made != found => {
-            let (data, found) = (place.data().to_owned(), format!("PostgreSQL {found}"));
-            Err(PostgresError::WrongVersion { data, made, found })
-        }
-        _ => Ok(binaries),
+/// The binaries of this machine that the cluster needs, or else fetched ones.
+async fn binaries_for(place: &Place, options: &Options) -> Result<Binaries, PostgresError> {
+    let (account, chosen) = (place.account(), options.bin.as_deref());
+    let cache = fetch::cache(place.base(), account);
+    let found = binaries::find(chosen, &cache, account);
+    let made = place.made_by();
+    if let Some(binaries) = binaries::choose(&found, made.as_deref()) {
+        return Ok(binaries);
     }
+    let would_fit = made.as_deref().is_none_or(|made| made == fetch::MAJOR.to_string());
+    let mut attempts = fetch::Attempts::default();
+    if options.fetch && chosen.is_none() && would_fit {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let own_binary = options.own_binary.clone();
+        match fetch::fetch(fetch::Request { cache, path, account, own_binary }).await {
+            Ok(dir) => match Binaries::at(&dir, account) {
+                Some(binaries) => return Ok(binaries),
+                None => attempts.0.push(fetch::FetchError::Incomplete { dir }),
+            },
+            Err(failed) => attempts = failed,
+        }
+    }
+    Err(match made {
+        Some(made) if !would_fit || !found.is_empty() => {
+            let data = place.data().to_owned();
+            PostgresError::WrongVersion { data, made, found: binaries::list(&found), attempts }
+        }
+        _ => NoBinaries { chosen: options.bin.clone(), found, attempts }.into(),
+    })
 }

@@ -76,6 +76,8 @@ pub fn options(settings: &[&str]) -> Options {
     Options {
         own_binary: env!("CARGO_BIN_EXE_twofold").into(),
         settings: settings.iter().map(ToString::to_string).collect(),
+        bin: std::env::var_os("PG_BIN").map(PathBuf::from),
+        fetch: true,
     }
 }
 

@@ -1,9 +1,8 @@
 //! Settings in, a ready application out: the one place where everything is put together.
 
+pub mod data_dir;
+
 use std::{
-    fs,
-    io::Write,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -36,6 +35,8 @@ use crate::{
 pub enum StartError {
     #[error("the embedded PostgreSQL can't run")]
     Postgres(#[from] PostgresError),
+    #[error("{path} can't hold the data; set TWOFOLD_DATA_DIR to a folder that can be written")]
+    DataDir { path: PathBuf, source: std::io::Error },
     #[error("{what} {path}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("mail can't be set up")]
@@ -78,14 +79,13 @@ impl Database {
             let direct_url = settings.database.direct_url.as_ref().unwrap_or(url).clone();
             return Ok(Self { url: url.clone(), direct_url, embedded: None });
         }
-        let data_dir = prepare_data_dir(&settings.data_dir)?;
         let options = Options {
             own_binary: std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into()),
             settings: Vec::new(),
             bin: settings.embedded.postgres_bin.clone(),
             fetch: settings.embedded.fetch,
         };
-        let folder = data_dir.join("postgres");
+        let folder = data_dir(settings)?.join(POSTGRES);
         let postgres = start(&folder, &options).await?;
         let url = SecretString::from(postgres.url());
         Ok(Self { direct_url: url.clone(), url, embedded: Some(postgres) })
@@ -104,7 +104,9 @@ impl Database {
         if settings.database.url.is_some() {
             return None;
         }
-        Postgres::in_use(&settings.data_dir.join("postgres")).map(StartError::from)
+        data_dir::candidates(&settings.data_dir, is_explicit(settings))
+            .find_map(|dir| Postgres::in_use(&dir.join(POSTGRES)))
+            .map(StartError::from)
     }
 
     /// Lets an instance that is refused tell where this one serves.
@@ -128,18 +130,26 @@ impl Database {
 /// When neither the folder of the settings nor one below the data directory can be written.
 pub fn logging(settings: &Settings, files: bool) -> Result<telemetry::Guard, StartError> {
     let log = &settings.log;
-    let options = telemetry::Options {
+    let mut options = telemetry::Options {
         filter: log.filter.clone(),
         json: log.format == config::LogFormat::Json,
         dir: (files && log.files).then(|| log.dir.clone()),
         retention_days: log.retention_days,
         is_development: settings.environment == config::Environment::Development,
     };
-    telemetry::init(&options, &Clock::default()).map_err(|source| StartError::Io {
+    let clock = Clock::default();
+    let failed = |path: &Path, source| StartError::Io {
         what: "can't write logs to",
-        path: log.dir.clone(),
+        path: path.to_owned(),
         source,
-    })
+    };
+    match telemetry::init(&options, &clock) {
+        Err(error) if data_dir::is_barred(&error) => {
+            options.dir = Some(data_dir(settings)?.join("logs"));
+            telemetry::init(&options, &clock).map_err(|_| failed(&log.dir, error))
+        }
+        outcome => outcome.map_err(|error| failed(&log.dir, error)),
+    }
 }
 
 /// Makes the services. Nothing is connected to yet.
@@ -225,74 +235,27 @@ fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
     if let Some(url) = &mail.smtp_url {
         return Ok(Mailer::smtp(&mail.from, url.expose_secret())?);
     }
-    let folder = prepare_data_dir(&settings.data_dir)?.join("outbox");
-    make_dir(&folder, 0o700)?;
+    let folder = data_dir(settings)?.join("outbox");
+    data_dir::make_private_dir(&folder)?;
     Ok(Mailer::outbox(&mail.from, folder)?)
 }
 
 /// The configured secret, or one that the first start wrote below the data directory.
 fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretString, StartError> {
-    if let Some(secret) = &auth.secret {
-        return Ok(secret.clone());
+    match &auth.secret {
+        Some(secret) => Ok(secret.clone()),
+        None => data_dir::secret(&data_dir(settings)?, realm),
     }
-    let folder = prepare_data_dir(&settings.data_dir)?.join("secrets");
-    make_dir(&folder, 0o700)?;
-    let path = folder.join(realm);
-    let failed = |what, source| StartError::Io { what, path: path.clone(), source };
-    match fs::read_to_string(&path) {
-        Ok(secret) => return Ok(secret.into()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed("can't read the secret in", error)),
-    }
-    let secret = Random.token();
-    // Under another name first, so that a kill leaves no half-written secret.
-    let unfinished = folder.join(format!("{realm}.{}", std::process::id()));
-    let write = || {
-        let mut options = fs::OpenOptions::new();
-        let mut file =
-            options.create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
-        file.write_all(secret.as_bytes())?;
-        file.sync_all()?;
-        // Unlike a rename it keeps the secret of a process that was faster.
-        let linked = fs::hard_link(&unfinished, &path);
-        fs::remove_file(&unfinished)?;
-        match linked {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
-                fs::read_to_string(&path)
-            }
-            linked => linked.map(|()| secret.clone()),
-        }
-    };
-    write().map(Into::into).map_err(|error| failed("can't write the secret in", error))
 }
 
-/// The data directory; others may pass through it (the embedded database's account must), not
-/// list it.
-fn prepare_data_dir(data_dir: &Path) -> Result<PathBuf, StartError> {
-    make_dir(data_dir, 0o711)?;
-    data_dir.canonicalize().map_err(|source| StartError::Io {
-        what: "can't use the data directory",
-        path: data_dir.to_owned(),
-        source,
-    })
+/// The folder of the embedded database in the data directory.
+const POSTGRES: &str = "postgres";
+
+fn data_dir(settings: &Settings) -> Result<PathBuf, StartError> {
+    data_dir::prepare(&settings.data_dir, is_explicit(settings))
 }
 
-/// Makes a directory; the rights of one that is there already are its owner's affair.
-fn make_dir(dir: &Path, mode: u32) -> Result<(), StartError> {
-    let make = || {
-        if dir.is_dir() {
-            return Ok(());
-        }
-        if let Some(above) = dir.parent() {
-            fs::create_dir_all(above)?;
-        }
-        match fs::DirBuilder::new().mode(mode).create(dir) {
-            // Another process was faster.
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => return Ok(()),
-            made => made?,
-        }
-        // The mode above is subject to the umask.
-        fs::set_permissions(dir, fs::Permissions::from_mode(mode))
-    };
-    make().map_err(|source| StartError::Io { what: "can't create", path: dir.to_owned(), source })
+/// Whether somebody chose the data directory.
+fn is_explicit(settings: &Settings) -> bool {
+    settings.data_dir != Path::new(".data")
 }

@@ -16,7 +16,10 @@ use twofold::embedded::postgres::Postgres;
 use crate::support::{
     TestDb, cluster,
     http::{Answer, Request},
-    program::{NOBODY, Program, command, dir, postgres_pid, run, stderr, stdout, wait_until_gone},
+    program::{
+        NOBODY, Program, command, command_as, dir, postgres_pid, run, stderr, stdout,
+        wait_until_gone,
+    },
 };
 
 fn data_of(dir: &Path) -> PathBuf {
@@ -174,6 +177,44 @@ fn a_cluster_of_another_version_is_left_untouched() {
     assert!(!output.status.success());
     assert!(stderr(&output).contains("made by PostgreSQL 9"), "{}", stderr(&output));
     assert_eq!(std::fs::read_dir(&data).expect("readable").count(), 1);
+}
+
+/// In a folder where nothing can be made: the arguments, as an account that isn't root.
+fn run_in_a_barred_folder(dir: &Path, variables: &[(&str, &str)]) -> Output {
+    let args = ["migrate", "status"];
+    let mut command =
+        if geteuid().is_root() { command_as(dir, &args, NOBODY) } else { command(dir, &args) };
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o555)).expect("mode");
+    let output = command.envs(variables.iter().copied()).output().expect("it runs");
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    output
+}
+
+#[test]
+fn where_the_folder_cannot_be_written_the_data_go_to_the_users_own() {
+    let (checkout, home) = (dir(), dir());
+    if geteuid().is_root() {
+        chown(home.path(), Some(NOBODY), Some(NOBODY)).expect("owner");
+    }
+    let share = home.path().to_str().expect("UTF-8");
+    let moved = run_in_a_barred_folder(checkout.path(), &[("XDG_DATA_HOME", share)]);
+    assert!(stdout(&moved).contains("pending"), "{}", stderr(&moved));
+    let folders = std::fs::read_dir(home.path().join("twofold")).expect("made");
+    let folder = folders.flatten().next().expect("one").path();
+    assert!(folder.join("postgres/data/PG_VERSION").exists());
+
+    let other = [("XDG_DATA_HOME", share), ("TWOFOLD_DATA_DIR", "data")];
+    let chosen = run_in_a_barred_folder(checkout.path(), &other);
+    assert!(!chosen.status.success(), "a folder that was asked for isn't exchanged");
+    let nowhere = run_in_a_barred_folder(checkout.path(), &[("XDG_DATA_HOME", "/proc")]);
+    for refused in [chosen, nowhere] {
+        assert!(stderr(&refused).contains("set TWOFOLD_DATA_DIR"), "{}", stderr(&refused));
+    }
+    std::fs::create_dir(checkout.path().join(".data")).expect("made");
+    let foreign = run_in_a_barred_folder(checkout.path(), &[("XDG_DATA_HOME", share)]);
+    if geteuid().is_root() {
+        assert!(!foreign.status.success(), "another account's data aren't silently left out");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

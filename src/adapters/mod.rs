@@ -3,4 +3,5 @@
 pub mod clock;
 pub mod mailer;
 pub mod random;
+pub mod short_name;
 pub mod storage;

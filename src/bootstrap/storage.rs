@@ -34,17 +34,19 @@ pub async fn storage(settings: &Settings) -> Result<Option<Storage>, StartError>
 
 #[cfg(feature = "embedded")]
 async fn start_embedded(settings: &Settings) -> Result<Option<StorageOptions>, StartError> {
+    use super::data_dir;
     use crate::embedded::storage::{Options, serve};
 
     const NAME: &str = "twofold";
-    let folder = super::prepare_data_dir(&settings.data_dir)?.join("storage");
-    super::make_dir(&folder, 0o700)?;
+    let data_dir = super::data_dir(settings)?;
+    let folder = data_dir.join("storage");
+    data_dir::make_private_dir(&folder)?;
     let options = Options {
         folder,
         port: settings.embedded.storage_port,
         bucket: NAME.to_owned(),
         access_key_id: NAME.to_owned(),
-        secret_access_key: super::generated_secret(settings, "storage")?,
+        secret_access_key: data_dir::secret(&data_dir, "storage")?,
     };
     let address = serve(&options).await?;
     Ok(Some(StorageOptions {

@@ -69,7 +69,10 @@ impl Finding {
 }
 
 pub(super) async fn run(loaded: &Loaded, output: Output) -> Outcome {
-    let settings = &loaded.settings;
+    let mut settings = loaded.settings.clone();
+    // An instance that runs has its port.
+    settings.embedded.storage_port = 0;
+    let settings = &settings;
     let count = loaded.effective.len();
     let mut findings =
         vec![Finding::ok("settings", format!("{count} in effect, {}", settings.environment))];
@@ -78,6 +81,13 @@ pub(super) async fn run(loaded: &Loaded, output: Output) -> Outcome {
     if settings.log.files {
         findings.push(folder("log folder", &settings.log.dir, "TWOFOLD_LOG__DIR"));
     }
+    let mut places = bootstrap::data_dirs(settings)
+        .map(|place| folder("data folder", &place, "TWOFOLD_DATA_DIR"));
+    let preferred = places.next();
+    findings.extend(match preferred {
+        Some(Finding { state: State::Failed, .. }) => places.next().or(preferred),
+        _ => preferred,
+    });
     match Database::open_shared(settings).await {
         Ok(mut database) => {
             services(settings, &database, &mut findings).await;
@@ -99,12 +109,11 @@ pub(super) async fn run(loaded: &Loaded, output: Output) -> Outcome {
 }
 
 async fn services(settings: &Settings, database: &Database, findings: &mut Vec<Finding>) {
-    findings.push(folder("data folder", &settings.data_dir, "TWOFOLD_DATA_DIR"));
     let is_embedded = database.is_embedded();
     match inspect::inspect(&database.url).await {
         Ok(server) => {
             findings.push(version(&server, is_embedded));
-            findings.extend(rights(&server));
+            findings.push(rights(&server));
             findings.push(connections(settings, &server, is_embedded));
             findings.push(clock(&server));
             findings.push(schema(database).await);
@@ -153,17 +162,17 @@ fn version(server: &Server, is_embedded: bool) -> Finding {
     Finding::ok("database", found)
 }
 
-fn rights(server: &Server) -> Option<Finding> {
+fn rights(server: &Server) -> Finding {
     if server.is_read_only {
         let remedy = "connect to the primary server, and let the role write";
-        return Some(Finding::failed("rights", "the database is read-only", remedy));
+        return Finding::failed("rights", "the database is read-only", remedy);
     }
     if !server.can_create {
         let found = "the role can't create tables, so migrations fail";
         let remedy = "GRANT CREATE ON SCHEMA public TO the role, or migrate as the owner";
-        return Some(Finding::warning("rights", found, remedy));
+        return Finding::warning("rights", found, remedy);
     }
-    Some(Finding::ok("rights", "the role can read, write and migrate"))
+    Finding::ok("rights", "the role can read, write and migrate")
 }
 
 fn connections(settings: &Settings, server: &Server, is_embedded: bool) -> Finding {

@@ -18,7 +18,10 @@ use crate::{
 
 /// Serves until Ctrl-C or SIGTERM, then stops everything that it started.
 pub(super) async fn serve(settings: Settings) -> Outcome {
-    let listener = bootstrap::listener(&settings).await?;
+    // When a second instance finds the address taken by the first, that is what it should say.
+    let listener = bootstrap::listener(&settings)
+        .await
+        .map_err(|error| Database::in_use(&settings).unwrap_or(error))?;
     let mut database = Database::open(&settings).await?;
     let served = serve_with(&settings, &database, listener).await;
     database.stop();
@@ -42,6 +45,8 @@ async fn serve_with(
     let (stop_jobs, stopped) = watch::channel(false);
     let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped));
     let application = bootstrap::application(settings, core.clone(), Route::new());
+    let address = listener.base_url().unwrap_or_else(|| settings.server.listen.to_string());
+    database.announce(&address);
     print_banner(settings, database, &core, &listener, first_password);
 
     let drain = Duration::from_millis(settings.server.drain_timeout_ms);

@@ -59,6 +59,8 @@ impl From<diesel::result::Error> for DbError {
             "query_wait_timeout",
             "server conn crashed",
         ];
+        /// Stands at the end, after the name of a file.
+        const FULL_DISK: &str = "No space left on device";
         let lost = match &error {
             Error::DatabaseError(
                 Kind::UnableToSendCommand
@@ -70,7 +72,8 @@ impl From<diesel::result::Error> for DbError {
             )
             | Error::BrokenTransactionManager => true,
             Error::DatabaseError(Kind::Unknown, info) => {
-                GIVES_UP.iter().any(|text| info.message().starts_with(text))
+                let message = info.message();
+                message.contains(FULL_DISK) || GIVES_UP.iter().any(|text| message.starts_with(text))
             }
             _ => false,
         };
@@ -339,6 +342,20 @@ mod tests {
         assert_eq!(mode("host='/run/with space' user=u dbname=d"), SslMode::Disable);
         assert_eq!(mode("postgresql://u@db.example.com/d"), SslMode::Prefer);
         assert_eq!(mode("postgresql://u@db.example.com/d?sslmode=verify-full"), SslMode::Require);
+    }
+
+    #[test]
+    fn what_passes_by_itself_is_unavailable() {
+        use diesel::result::{DatabaseErrorKind, Error};
+        let is_unavailable = |message: &str| {
+            let error =
+                Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()));
+            matches!(DbError::from(error), DbError::Unavailable(_))
+        };
+        let full = "could not extend file \"base/5/16403\": No space left on device";
+        assert!(is_unavailable(full));
+        assert!(is_unavailable("canceling statement due to statement timeout"));
+        assert!(!is_unavailable("relation \"x\" does not exist"));
     }
 
     #[tokio::test]

@@ -1,12 +1,6 @@
 //! Asks an instance that listens on this machine, as health checks do.
 
-use std::{
-    io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::Path,
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, path::Path, sync::Arc, time::Duration};
 
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme,
@@ -20,7 +14,7 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-use super::Listen;
+use super::{Listen, listen::reachable};
 
 /// Who asks for health can't wait longer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -45,17 +39,6 @@ pub async fn ask(listen: &Listen, certificate: Option<&Path>, path: &str) -> io:
         }
     };
     tokio::time::timeout(LIMIT, asked).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-}
-
-/// "Any address" is one to listen on, not one to connect to.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        match address {
-            SocketAddr::V4(_) => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            SocketAddr::V6(_) => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-        }
-    }
-    address
 }
 
 async fn get(mut stream: impl AsyncRead + AsyncWrite + Unpin, path: &str) -> io::Result<u16> {

@@ -1,10 +1,6 @@
 //! Accepts connections over TCP, TLS and a Unix socket alike.
 
-use std::{
-    io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use poem::{
     http::uri::Scheme,
@@ -21,6 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Listen,
+    listen::reachable,
     tls::{TlsError, TlsFiles, server_config},
     unix::{self, SocketFile},
 };
@@ -119,13 +116,7 @@ impl Listener {
     /// socket, which no browser can open.
     #[must_use]
     pub fn base_url(&self) -> Option<String> {
-        let mut address = *self.address.as_socket_addr()?;
-        // Nobody can open "any address" either.
-        match address.ip() {
-            IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
-            IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
-            _ => {}
-        }
+        let address = reachable(*self.address.as_socket_addr()?);
         Some(format!("{}://{address}", self.scheme()))
     }
 

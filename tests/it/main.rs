@@ -17,6 +17,7 @@ mod db;
 mod dev;
 mod doctor;
 mod documents;
+mod fetch;
 mod health;
 mod listening;
 mod logs;

@@ -11,12 +11,15 @@ use std::{
 use rustix::process::{Signal, geteuid, kill_process};
 use serde_json::{Value, json};
 
-use twofold::embedded::postgres::{Options, Postgres};
+use twofold::embedded::postgres::Postgres;
 
 use crate::support::{
-    TestDb,
+    TestDb, cluster,
     http::{Answer, Request},
-    program::{NOBODY, Program, command, dir, postgres_pid, run, stderr, stdout, wait_until_gone},
+    program::{
+        NOBODY, Program, command, command_as, dir, postgres_pid, run, stderr, stdout,
+        wait_until_gone,
+    },
 };
 
 fn data_of(dir: &Path) -> PathBuf {
@@ -125,10 +128,17 @@ async fn a_killed_postgresql_is_503_until_it_is_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_instance_is_refused() {
     let dir = dir();
-    let _program = Program::start(dir.path(), &[]);
-    let second = run(dir.path(), &["serve"], &[("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0")]);
-    assert!(!second.status.success());
-    assert!(stderr(&second).contains("another instance"), "{}", stderr(&second));
+    let program = Program::start(dir.path(), &[]);
+    let first =
+        format!("(process {}) already serves this folder at {}", program.pid(), program.base);
+    // On an address of its own, and on that of the first.
+    let taken = program.base.strip_prefix("http://").expect("an address");
+    for address in ["127.0.0.1:0", taken] {
+        let second = run(dir.path(), &["serve"], &[("TWOFOLD_SERVER__LISTEN", address)]);
+        assert!(!second.status.success());
+        let text = stderr(&second);
+        assert!(text.contains(&first) && text.contains("TWOFOLD_DATA_DIR"), "{address}: {text}");
+    }
     // Commands use the database that runs.
     let status = run(dir.path(), &["migrate", "status"], &[]);
     assert!(stdout(&status).contains("applied"), "{}", stderr(&status));
@@ -153,6 +163,7 @@ fn without_binaries_the_error_tells_how_to_get_them() {
     assert!(!output.status.success());
     let text = stderr(&output);
     assert!(text.contains("no PostgreSQL server 15") && text.contains("DATABASE_URL"), "{text}");
+    assert!(text.contains("in /nowhere"), "{text}");
     assert!(text.contains("install"), "{text}");
 }
 
@@ -168,6 +179,44 @@ fn a_cluster_of_another_version_is_left_untouched() {
     assert_eq!(std::fs::read_dir(&data).expect("readable").count(), 1);
 }
 
+/// In a folder where nothing can be made: the arguments, as an account that isn't root.
+fn run_in_a_barred_folder(dir: &Path, variables: &[(&str, &str)]) -> Output {
+    let args = ["migrate", "status"];
+    let mut command =
+        if geteuid().is_root() { command_as(dir, &args, NOBODY) } else { command(dir, &args) };
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o555)).expect("mode");
+    let output = command.envs(variables.iter().copied()).output().expect("it runs");
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o755)).expect("mode");
+    output
+}
+
+#[test]
+fn where_the_folder_cannot_be_written_the_data_go_to_the_users_own() {
+    let (checkout, home) = (dir(), dir());
+    if geteuid().is_root() {
+        chown(home.path(), Some(NOBODY), Some(NOBODY)).expect("owner");
+    }
+    let share = home.path().to_str().expect("UTF-8");
+    let moved = run_in_a_barred_folder(checkout.path(), &[("XDG_DATA_HOME", share)]);
+    assert!(stdout(&moved).contains("pending"), "{}", stderr(&moved));
+    let folders = std::fs::read_dir(home.path().join("twofold")).expect("made");
+    let folder = folders.flatten().next().expect("one").path();
+    assert!(folder.join("postgres/data/PG_VERSION").exists());
+
+    let other = [("XDG_DATA_HOME", share), ("TWOFOLD_DATA_DIR", "data")];
+    let chosen = run_in_a_barred_folder(checkout.path(), &other);
+    assert!(!chosen.status.success(), "a folder that was asked for isn't exchanged");
+    let nowhere = run_in_a_barred_folder(checkout.path(), &[("XDG_DATA_HOME", "/proc")]);
+    for refused in [chosen, nowhere] {
+        assert!(stderr(&refused).contains("set TWOFOLD_DATA_DIR"), "{}", stderr(&refused));
+    }
+    std::fs::create_dir(checkout.path().join(".data")).expect("made");
+    let foreign = run_in_a_barred_folder(checkout.path(), &[("XDG_DATA_HOME", share)]);
+    if geteuid().is_root() {
+        assert!(!foreign.status.success(), "another account's data aren't silently left out");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_below_a_private_home_works_for_root_too() {
     if !geteuid().is_root() {
@@ -175,8 +224,7 @@ async fn a_folder_below_a_private_home_works_for_root_too() {
     }
     let private = std::fs::Permissions::from_mode(0o700);
     let home = tempfile::Builder::new().permissions(private).tempdir().expect("directory");
-    let options =
-        Options { own_binary: env!("CARGO_BIN_EXE_twofold").into(), settings: Vec::new() };
+    let options = cluster::options(&[]);
     let folder = home.path().join(".data/postgres");
     let mut postgres = Postgres::start(&folder, &options).await.expect("it starts");
     let data = postgres.data().to_owned();

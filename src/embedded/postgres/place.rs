@@ -4,7 +4,6 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     os::unix::{
-        ffi::OsStrExt,
         fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown},
         process::CommandExt,
     },
@@ -12,11 +11,21 @@ use std::{
     process::{Command, Stdio},
 };
 
-use super::{super::child::Account, PostgresError, account_for_root};
-use crate::adapters::random::hex;
+use super::PostgresError;
+use crate::{
+    adapters::short_name::short_name,
+    embedded::{
+        child::Account,
+        dirs::{self, is_reachable},
+    },
+};
 
 /// A socket's path may have 107 bytes on Linux (103 on macOS); its name takes 14 of them.
 const MAX_SOCKET_DIR: usize = 88;
+
+/// Another account may write to the directories of a cluster, so files of ours there are not
+/// opened through a link that was put in their place.
+pub(super) const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
 
 /// The directories of one cluster.
 #[derive(Debug, Clone)]
@@ -32,21 +41,12 @@ impl Place {
     /// is there keeps its owner, also when root runs a command on a user's.
     pub(super) fn prepare(folder: &Path) -> Result<Self, PostgresError> {
         create(folder)?;
-        let folder = folder.canonicalize().map_err(|source| PostgresError::Io {
-            what: "can't use",
-            path: folder.to_owned(),
-            source,
-        })?;
-        let account = account_for_root().map(|usual| owner(&folder.join("data")).unwrap_or(usual));
-        let base = match account {
-            Some(account) if !is_reachable(&folder, account) => {
-                let above = Path::new("/var/lib/twofold");
-                create(above)?;
-                set_mode(above, 0o711)?;
-                above.join(short_name(&folder))
-            }
-            _ => folder,
-        };
+        let folder = folder.canonicalize().map_err(PostgresError::io("can't use", folder))?;
+        let (base, account) = base_of(&folder);
+        if base != folder {
+            dirs::make_shared()
+                .map_err(PostgresError::io("can't create", dirs::SHARED.as_ref()))?;
+        }
         create(&base)?;
         let account = account.map(|usual| owner(&base.join("data")).unwrap_or(usual));
         if !base.join("data").exists() {
@@ -60,6 +60,18 @@ impl Place {
         Ok(Self { data: base.join("data"), base, socket_dir, account })
     }
 
+    /// Where the lock of a folder's cluster is, if there is such a folder. Makes nothing.
+    pub(super) fn lock_file_of(folder: &Path) -> Option<PathBuf> {
+        let (base, _) = base_of(&folder.canonicalize().ok()?);
+        Some(base.join(LOCK))
+    }
+
+    /// The version that made the cluster, if there is one: `15`, or before 10 `9.6`.
+    pub(super) fn made_by(&self) -> Option<String> {
+        let version = fs::read_to_string(self.data.join("PG_VERSION")).ok()?;
+        Some(version.trim().to_owned())
+    }
+
     pub(super) fn data(&self) -> &Path {
         &self.data
     }
@@ -69,7 +81,7 @@ impl Place {
     }
 
     pub(super) fn lock_file(&self) -> PathBuf {
-        self.base.join("lock")
+        self.base.join(LOCK)
     }
 
     pub(super) fn log_file(&self) -> PathBuf {
@@ -114,31 +126,51 @@ impl Place {
     }
 }
 
+const LOCK: &str = "lock";
+
+/// Where the cluster of a folder is, and as whom it runs: root's account can't reach a folder
+/// below a private home.
+fn base_of(folder: &Path) -> (PathBuf, Option<Account>) {
+    let account = account_for_root().map(|usual| owner(&folder.join("data")).unwrap_or(usual));
+    match account {
+        Some(account) if !is_reachable(folder, account) => {
+            (Path::new(dirs::SHARED).join(short_name(folder)), Some(account))
+        }
+        _ => (folder.to_owned(), account),
+    }
+}
+
+/// PostgreSQL refuses to run as root.
+fn account_for_root() -> Option<Account> {
+    if !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let accounts = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let find = |name: &str| {
+        accounts.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            if fields.next()? != name {
+                return None;
+            }
+            let uid = fields.nth(1)?.parse().ok()?;
+            let gid = fields.next()?.parse().ok()?;
+            Some(Account { uid, gid })
+        })
+    };
+    find("postgres").or_else(|| find("nobody")).or(Some(Account { uid: 65534, gid: 65534 }))
+}
+
 fn create(dir: &Path) -> Result<(), PostgresError> {
-    fs::create_dir_all(dir).map_err(|source| PostgresError::Io {
-        what: "can't create",
-        path: dir.to_owned(),
-        source,
-    })
+    fs::create_dir_all(dir).map_err(PostgresError::io("can't create", dir))
 }
 
 fn make_private(dir: &Path, account: Option<Account>) -> Result<(), PostgresError> {
     if let Some(account) = account {
-        chown(dir, Some(account.uid), Some(account.gid)).map_err(|source| PostgresError::Io {
-            what: "can't set the owner of",
-            path: dir.to_owned(),
-            source,
-        })?;
+        chown(dir, Some(account.uid), Some(account.gid))
+            .map_err(PostgresError::io("can't set the owner of", dir))?;
     }
-    set_mode(dir, 0o700)
-}
-
-fn set_mode(dir: &Path, mode: u32) -> Result<(), PostgresError> {
-    fs::set_permissions(dir, fs::Permissions::from_mode(mode)).map_err(|source| PostgresError::Io {
-        what: "can't set the rights of",
-        path: dir.to_owned(),
-        source,
-    })
+    fs::set_permissions(dir, fs::Permissions::from_mode(0o700))
+        .map_err(PostgresError::io("can't set the rights of", dir))
 }
 
 /// Whose a directory is, unless it is root's or not there.
@@ -147,54 +179,29 @@ fn owner(dir: &Path) -> Option<Account> {
     (meta.uid() != 0).then(|| Account { uid: meta.uid(), gid: meta.gid() })
 }
 
-/// Opens a file of ours to append to it. Another account may write to its directory, so a link
-/// that was put there is not followed.
+/// Opens a file of ours to append to it.
 pub(super) fn open_to_append(path: &Path) -> io::Result<File> {
-    let no_links = rustix::fs::OFlags::NOFOLLOW.bits();
-    let flags = i32::try_from(no_links).map_err(io::Error::other)?;
-    OpenOptions::new().create(true).append(true).custom_flags(flags).open(path)
+    OpenOptions::new().create(true).append(true).custom_flags(NO_LINKS).open(path)
 }
 
 /// A short directory in a place where others may write: only one that is nobody else's is used.
 fn private_socket_dir(base: &Path, account: Option<Account>) -> Result<PathBuf, PostgresError> {
     let dir = std::env::temp_dir().join(format!("twofold-{}", short_name(base)));
-    let failed = |what, source| PostgresError::Io { what, path: dir.clone(), source };
     let owner = account.map_or_else(|| rustix::process::geteuid().as_raw(), |account| account.uid);
     match fs::DirBuilder::new().mode(0o700).create(&dir) {
         Ok(()) => make_private(&dir, account)?,
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             // Not through a link, which somebody may have put there.
-            let found = fs::symlink_metadata(&dir).map_err(|e| failed("can't look at", e))?;
+            let found =
+                fs::symlink_metadata(&dir).map_err(PostgresError::io("can't look at", &dir))?;
             if !found.is_dir() || found.uid() != owner || found.mode() & 0o077 != 0 {
                 let foreign = io::Error::other("it belongs to somebody else");
-                return Err(failed("can't use", foreign));
+                return Err(PostgresError::io("can't use", &dir)(foreign));
             }
         }
-        Err(error) => return Err(failed("can't create", error)),
+        Err(error) => return Err(PostgresError::io("can't create", &dir)(error)),
     }
     Ok(dir)
-}
-
-/// Whether the account can pass through all directories above `dir` (not so below a 0700 home).
-fn is_reachable(dir: &Path, account: Account) -> bool {
-    dir.ancestors().skip(1).all(|above| {
-        fs::metadata(above).is_ok_and(|meta| {
-            let bit = if meta.uid() == account.uid {
-                0o100
-            } else if meta.gid() == account.gid {
-                0o010
-            } else {
-                0o001
-            };
-            meta.mode() & bit != 0
-        })
-    })
-}
-
-/// The same short name for the same path, for directories outside it.
-fn short_name(path: &Path) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, path.as_os_str().as_bytes());
-    hex(&digest.as_ref()[..8])
 }
 
 #[cfg(test)]
@@ -218,20 +225,5 @@ mod tests {
         fs::set_permissions(&made, fs::Permissions::from_mode(0o777)).expect("mode");
         assert!(private_socket_dir(base.path(), None).is_err(), "open to others");
         fs::remove_dir(&made).expect("removed");
-    }
-
-    #[test]
-    fn a_private_home_is_not_reachable_for_another_account() {
-        let home = tempfile::tempdir().expect("temporary directory");
-        let inner = home.path().join("inner");
-        fs::create_dir(&inner).expect("directory");
-        let stranger = Account { uid: 4_000_001, gid: 4_000_001 };
-        let mode = |mode| {
-            fs::set_permissions(home.path(), fs::Permissions::from_mode(mode)).expect("mode");
-        };
-        mode(0o700);
-        assert!(!is_reachable(&inner, stranger));
-        mode(0o711);
-        assert!(is_reachable(&inner, stranger));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs, io,
+    path::Path,
     process::{Child, Command},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -17,7 +18,7 @@ use super::{
     super::child,
     Options, PostgresError,
     binaries::Binaries,
-    connect,
+    cluster::connect,
     place::{Place, open_to_append},
 };
 
@@ -49,11 +50,6 @@ impl Supervisor {
         place: &Place,
         options: &Options,
     ) -> Result<Self, PostgresError> {
-        let io = |source| PostgresError::Io {
-            what: "can't start PostgreSQL in",
-            path: place.base().to_owned(),
-            source,
-        };
         let make = command_maker(binaries, place, options);
         let state = Arc::new(Mutex::new(State::default()));
         let (first_end, failed) = mpsc::channel();
@@ -66,7 +62,7 @@ impl Supervisor {
                 supervise(&make, &shared, &first_end);
                 let _ = at_end.send(());
             })
-            .map_err(io)?;
+            .map_err(PostgresError::io("can't start PostgreSQL in", place.base()))?;
         let supervisor = Self { state, thread, ended };
         match wait_until_ready(place, &failed).await {
             Ok(()) => Ok(supervisor),
@@ -174,6 +170,10 @@ async fn wait_until_ready(place: &Place, failed: &mpsc::Receiver<()>) -> Result<
     let started = Instant::now();
     while connect(place, "postgres").await.is_err() {
         if failed.try_recv().is_ok() || started.elapsed() > START_LIMIT {
+            // On a full disk it can't write to its log either.
+            if is_full(place.base()) {
+                return Err(PostgresError::NoSpace(place.base().to_owned()));
+            }
             let log = place.log_file();
             let text = fs::read_to_string(&log).unwrap_or_default();
             let lines: Vec<&str> = text.lines().collect();
@@ -183,4 +183,10 @@ async fn wait_until_ready(place: &Place, failed: &mpsc::Receiver<()>) -> Result<
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     Ok(())
+}
+
+/// Whether the disk has less free than a file of the write-ahead log takes.
+fn is_full(dir: &Path) -> bool {
+    const WAL_FILE: u64 = 16 << 20;
+    rustix::fs::statvfs(dir).is_ok_and(|disk| disk.f_bavail * disk.f_frsize < WAL_FILE)
 }

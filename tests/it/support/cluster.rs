@@ -71,16 +71,23 @@ pub fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join(name)
 }
 
-/// Starts a cluster; waits while another run of the tests uses the folder.
-pub async fn start(folder: &Path, settings: &[&str]) -> Postgres {
-    let options = Options {
+/// To start a cluster with these server settings.
+pub fn options(settings: &[&str]) -> Options {
+    Options {
         own_binary: env!("CARGO_BIN_EXE_twofold").into(),
         settings: settings.iter().map(ToString::to_string).collect(),
-    };
+        bin: std::env::var_os("PG_BIN").map(PathBuf::from),
+        fetch: true,
+    }
+}
+
+/// Starts a cluster; waits while another run of the tests uses the folder.
+pub async fn start(folder: &Path, settings: &[&str]) -> Postgres {
+    let options = options(settings);
     let started = Instant::now();
     loop {
         match Postgres::start(folder, &options).await {
-            Err(PostgresError::InUse(_)) if started.elapsed() < Duration::from_mins(5) => {
+            Err(PostgresError::InUse { .. }) if started.elapsed() < Duration::from_mins(5) => {
                 tokio::time::sleep(Duration::from_millis(500)).await;
             }
             outcome => return outcome.expect("the tests need PostgreSQL"),

@@ -39,6 +39,13 @@ fn own_copy(dir: &Path) -> PathBuf {
     copy
 }
 
+/// The same as another account.
+pub fn command_as(dir: &Path, args: &[&str], uid: u32) -> Command {
+    let mut command = command_of(&own_copy(dir), dir, args);
+    command.uid(uid).gid(uid);
+    command
+}
+
 fn command_of(binary: &Path, dir: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(binary);
     command.current_dir(dir).args(args).env_clear().stdin(Stdio::null());
@@ -80,13 +87,10 @@ impl Program {
     pub fn start_as(dir: &Path, variables: &[(&str, &str)], uid: Option<u32>) -> Self {
         // As the README says it: without any command.
         let mut command = match uid {
-            Some(_) => command_of(&own_copy(dir), dir, &[]),
+            Some(uid) => command_as(dir, &[], uid),
             None => command(dir, &[]),
         };
         command.env("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0").envs(variables.iter().copied());
-        if let Some(uid) = uid {
-            command.uid(uid).gid(uid);
-        }
         command.stdout(File::create(dir.join("stdout")).expect("file"));
         command.stderr(File::create(dir.join("stderr")).expect("file"));
         let child = command.spawn().expect("it starts");
@@ -127,9 +131,12 @@ impl Program {
         line.split_whitespace().nth(1).map(str::to_owned)
     }
 
+    pub fn pid(&self) -> Pid {
+        Pid::from_child(&self.child)
+    }
+
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).expect("it runs");
+        kill_process(self.pid(), signal).expect("it runs");
     }
 
     pub fn wait(&mut self) -> ExitStatus {

@@ -1,0 +1,95 @@
+//! The cluster's files and database: made once, and left alone by another version.
+
+use std::{fs, io::ErrorKind, os::unix::net::UnixStream, time::Duration};
+
+use super::{NAME, PostgresError, binaries::Binaries, place::Place};
+
+/// How long connecting to a server on this machine may take.
+const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+
+/// `initdb`, unless there is a cluster: under a temporary name, so that a kill leaves no
+/// half-made one.
+pub(super) fn initialise(binaries: &Binaries, place: &Place) -> Result<(), PostgresError> {
+    if place.made_by().is_some() {
+        return Ok(());
+    }
+    let unfinished = place.unfinished_data();
+    let remove = || match fs::remove_dir_all(&unfinished) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    };
+    remove().map_err(PostgresError::io("can't remove", &unfinished))?;
+    // A UTF-8 character type lets searches fold the case of every letter; where the system has
+    // no such locale, of ASCII only. Sorting by bytes is the same everywhere.
+    let made = initdb(binaries, place, "C.UTF-8").or_else(|_| initdb(binaries, place, "C"));
+    if made.is_err() {
+        // The reason is worth more than what can't be removed now: the next start tries again.
+        let _ = remove();
+    }
+    made?;
+    fs::rename(&unfinished, place.data()).map_err(PostgresError::io("can't rename", &unfinished))
+}
+
+fn initdb(binaries: &Binaries, place: &Place, ctype: &str) -> Result<(), PostgresError> {
+    let mut initdb = place.command(&binaries.initdb());
+    initdb
+        .args(["-U", NAME, "--auth=trust", "-E", "UTF8", "--no-instructions"])
+        .args(["--locale=C", "--lc-ctype", ctype, "-D"])
+        .arg(place.unfinished_data());
+    let output = initdb.output().map_err(PostgresError::io("can't run", &binaries.initdb()))?;
+    if !output.status.success() {
+        let reason = String::from_utf8_lossy(&output.stderr);
+        return Err(PostgresError::init(place.data(), &reason));
+    }
+    Ok(())
+}
+
+/// A connection as the product's role; it ends with the returned client.
+pub(super) async fn connect(
+    place: &Place,
+    database: &str,
+) -> Result<tokio_postgres::Client, tokio_postgres::Error> {
+    let mut config = tokio_postgres::Config::new();
+    config.host_path(place.socket_dir()).user(NAME).dbname(database).connect_timeout(CONNECT_LIMIT);
+    let (client, connection) = config.connect(tokio_postgres::NoTls).await?;
+    tokio::spawn(connection);
+    Ok(client)
+}
+
+/// Makes the product's database, unless it is there.
+pub(super) async fn create_database(place: &Place) -> Result<(), PostgresError> {
+    let create = async {
+        let client = connect(place, "postgres").await?;
+        let found = "SELECT 1 FROM pg_database WHERE datname = $1";
+        if client.query_opt(found, &[&NAME]).await?.is_none() {
+            client.batch_execute(&format!("CREATE DATABASE {NAME}")).await?;
+        }
+        Ok(())
+    };
+    let failed =
+        |error: tokio_postgres::Error| PostgresError::init(place.data(), &error.to_string());
+    create.await.map_err(failed)
+}
+
+/// A server that outlived its parent (where the system sends no signal at its death) is stopped:
+/// started again as our child it will end with us.
+pub(super) fn stop_orphan(binaries: &Binaries, place: &Place) {
+    if UnixStream::connect(place.socket()).is_ok() || is_stopping(place) {
+        let mut stop = place.command(&binaries.pg_ctl());
+        stop.args(["stop", "-m", "fast", "-w", "-s", "-D"]).arg(place.data());
+        if let Ok(output) = stop.output()
+            && output.status.success()
+        {
+            tracing::info!("stopped a PostgreSQL that an earlier process had left running");
+        }
+    }
+}
+
+/// Whether the process that `postmaster.pid` names is this cluster's server, which may have closed
+/// its socket already. The file alone proves nothing: the number may be a stranger's by now.
+fn is_stopping(place: &Place) -> bool {
+    let file = fs::read_to_string(place.data().join("postmaster.pid")).unwrap_or_default();
+    let pid = file.lines().next().unwrap_or_default();
+    let command = fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    command.contains(&*place.data().to_string_lossy())
+}

@@ -184,7 +184,11 @@ fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretSt
     }
 }
 
-fn data_dir(settings: &Settings) -> Result<PathBuf, StartError> {
+/// The data directory, made if it isn't there.
+///
+/// # Errors
+/// When it can't be written.
+pub fn data_dir(settings: &Settings) -> Result<PathBuf, StartError> {
     data_dir::prepare(&settings.data_dir, is_explicit(settings))
 }
 

@@ -1,6 +1,7 @@
 //! The command line: what each command takes is here, what it does in a file of its own.
 
 mod admin;
+mod banner;
 mod config;
 #[cfg(feature = "embedded")]
 mod dev;
@@ -152,8 +153,8 @@ fn run(command: Command, output: Output) -> Outcome {
         Command::Config(config::Config::Check) => config::check(&Settings::load()?, output),
         Command::Serve => {
             let settings = Settings::load()?.settings;
-            let _guard = bootstrap::logging(&settings, true)?;
-            block_on(serve::serve(settings))
+            let guard = bootstrap::logging(&settings, true)?;
+            block_on(serve::serve(settings, guard.dir.clone(), output))
         }
         #[cfg(feature = "embedded")]
         Command::Dev => {

@@ -49,6 +49,8 @@ pub struct Options {
 /// Writes out what is still to be written when it is dropped.
 #[must_use]
 pub struct Guard {
+    /// The folder of the files, if there are any.
+    pub dir: Option<PathBuf>,
     _workers: Vec<WorkerGuard>,
 }
 
@@ -97,7 +99,7 @@ pub fn init(options: &Options, clock: &Clock) -> io::Result<Guard> {
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(location, "panic: {message}{}", Backtrace::here());
     }));
-    Ok(Guard { _workers: workers })
+    Ok(Guard { dir: options.dir.clone(), _workers: workers })
 }
 
 /// The lines that were asked for. Statements have a switch of their own.

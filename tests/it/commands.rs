@@ -1,12 +1,16 @@
 //! The commands that look, print and fill; `program.rs` has those that run and change.
 
-use std::path::Path;
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::Stdio,
+};
 
 use serde_json::Value;
 
 use crate::support::{
     TestDb,
-    program::{dir, run, stderr, stdout},
+    program::{command, dir, run, stderr, stdout},
 };
 
 fn json(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Value {
@@ -150,4 +154,22 @@ fn a_database_that_is_not_there_is_69() {
         let output = run(dir.path(), args, &all);
         assert_eq!(output.status.code(), Some(69), "{args:?}: {}", stderr(&output));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serve_tells_programs_where_it_is() {
+    let (dir, db) = (dir(), TestDb::create().await);
+    let mut serve = command(dir.path(), &["serve", "--json"]);
+    serve.env("DATABASE_URL", &db.url).env("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0");
+    let mut serve = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    let mut line = String::new();
+    BufReader::new(serve.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
+    let ready: Value = serde_json::from_str(&line).expect("JSON");
+    assert_eq!(ready["embedded_database"], false);
+    assert_eq!(ready["first_admin"]["email"], "admin@example.com");
+    let health = ready["addresses"]["health"].as_str().expect("an address");
+    let answer = reqwest::get(health).await.expect("it serves").status();
+    let _ = serve.kill();
+    let _ = serve.wait();
+    assert_eq!(answer, 200);
 }

@@ -86,3 +86,15 @@ async fn documents_can_be_turned_off() {
     }
     app.get("/api/v1/config/health").send().await.data();
 }
+
+#[tokio::test]
+async fn the_documents_name_the_server_that_the_settings_name() {
+    let url = "https://api.shop.test";
+    let app = TestApp::builder().setting("TWOFOLD_SERVER__PUBLIC_URL", url).start().await;
+    for name in ["client", "backoffice"] {
+        let document = app.get(&format!("/{name}/openapi.json")).send().await.json();
+        assert_eq!(document["servers"], serde_json::json!([{"url": url}]), "{name}");
+        let page = app.get(&format!("/{name}/docs")).send().await.text;
+        assert!(page.contains(url), "{name}");
+    }
+}

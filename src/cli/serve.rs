@@ -61,7 +61,7 @@ async fn serve_with(
         base_url: base_url.unwrap_or_default(),
         has_docs: settings.docs.enabled,
         has_outbox: core.mails.mailer.outbox_folder().is_some(),
-        data: database.is_embedded().then(|| bootstrap::data_dir(settings)).transpose()?,
+        data: database.is_embedded().then(|| bootstrap::data_dir(settings)).transpose()?.map(near),
         logs,
         first_password,
     };
@@ -85,4 +85,11 @@ async fn serve_with(
     let _ = tokio::time::timeout(drain, mail).await;
     tracing::info!("stopped");
     Ok(served?)
+}
+
+/// As somebody who stands in the working directory would write it.
+fn near(path: PathBuf) -> PathBuf {
+    let here = std::env::current_dir().and_then(|here| here.canonicalize());
+    let below = here.ok().and_then(|here| path.strip_prefix(here).map(PathBuf::from).ok());
+    below.unwrap_or(path)
 }

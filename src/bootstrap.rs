@@ -37,16 +37,18 @@ use crate::{
     telemetry,
 };
 
-/// Sets up the logs, with files if `files` says so and the settings don't say otherwise.
+/// Sets up the logs: of a service with files, unless the settings say otherwise; of a command
+/// that does one thing and ends on the terminal only.
 ///
 /// # Errors
 /// When neither the folder of the settings nor one below the data directory can be written.
-pub fn logging(settings: &Settings, files: bool) -> Result<telemetry::Guard, StartError> {
+pub fn logging(settings: &Settings, is_service: bool) -> Result<telemetry::Guard, StartError> {
     let log = &settings.log;
     let mut options = telemetry::Options {
         filter: log.filter.clone(),
         json: log.format == config::LogFormat::Json,
-        dir: (files && log.files).then(|| log.dir.clone()),
+        dir: (is_service && log.files).then(|| log.dir.clone()),
+        sql_without_file: is_service,
         retention_days: log.retention_days,
         is_development: settings.environment == config::Environment::Development,
     };
@@ -57,7 +59,7 @@ pub fn logging(settings: &Settings, files: bool) -> Result<telemetry::Guard, Sta
         source,
     };
     match telemetry::init(&options, &clock) {
-        Err(error) if data_dir::is_barred(&error) => {
+        Err(error) if data_dir::is_barred(&error) && !settings.has_own_log_dir => {
             options.dir = Some(data_dir(settings)?.join("logs"));
             telemetry::init(&options, &clock).map_err(|_| failed(&log.dir, error))
         }
@@ -167,7 +169,11 @@ fn sessions(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Sessions {
     }
 }
 
-fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
+/// The configured way to send mail.
+///
+/// # Errors
+/// When the outbox can't be made, or an address is of no use.
+pub fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
     let mail = &settings.mail;
     if let Some(url) = &mail.smtp_url {
         return Ok(Mailer::smtp(&mail.from, url.expose_secret())?);
@@ -189,15 +195,17 @@ fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretSt
 /// # Errors
 /// When it can't be written.
 pub fn data_dir(settings: &Settings) -> Result<PathBuf, StartError> {
-    data_dir::prepare(&settings.data_dir, is_explicit(settings))
+    data_dir::prepare(&settings.data_dir, settings.has_own_data_dir)
 }
 
 /// Where the data directory may be, the preferred place first; makes nothing.
 pub fn data_dirs(settings: &Settings) -> impl Iterator<Item = PathBuf> {
-    data_dir::candidates(&settings.data_dir, is_explicit(settings))
+    data_dir::candidates(&settings.data_dir, settings.has_own_data_dir)
 }
 
-/// Whether somebody chose the data directory.
-fn is_explicit(settings: &Settings) -> bool {
-    settings.data_dir != Path::new(".data")
+/// Where log files may be, the preferred place first; makes nothing.
+pub fn log_dirs(settings: &Settings) -> impl Iterator<Item = PathBuf> {
+    let others = data_dirs(settings).map(|dir| dir.join("logs"));
+    let others = others.filter(|_| !settings.has_own_log_dir);
+    std::iter::once(settings.log.dir.clone()).chain(others)
 }

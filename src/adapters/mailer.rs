@@ -12,6 +12,8 @@ use lettre::{
 use mail_parser::MessageParser;
 use uuid::Uuid;
 
+use crate::telemetry::Chain;
+
 /// Why a mail could not be sent.
 #[derive(Debug, thiserror::Error)]
 pub enum MailError {
@@ -119,10 +121,10 @@ impl Mailer {
                 // The mail itself can't be sent at all. Whatever a server refuses, be it with a
                 // 5xx, may be its own fault or that of our settings: it is tried again.
                 Err(e) if e.is_client() => Err(MailError::Invalid(e.into())),
-                Err(e) if e.status().is_some_and(|code| (550..560).contains(&u16::from(code))) => {
-                    Err(MailError::Refused(e.into()))
-                }
-                Err(e) => Err(MailError::Transport(e.into())),
+                Err(e) => match e.status().map(u16::from) {
+                    Some(code) if (550..560).contains(&code) => Err(MailError::Refused(told(&e))),
+                    _ => Err(MailError::Transport(told(&e))),
+                },
             },
             Transport::Outbox(folder) => {
                 // Under another name first: a mail is seen whole or not at all.
@@ -138,6 +140,19 @@ impl Mailer {
             }
         }
     }
+}
+
+/// A failure for the log: of a server's answer only the codes (RFC 5321, RFC 3463), because its
+/// text may repeat whatever it was sent.
+fn told(error: &lettre::transport::smtp::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    let Some(code) = error.status() else { return Chain(error).to_string().into() };
+    let is_enhanced = |word: &&str| {
+        let mut parts = word.split('.');
+        parts.clone().count() == 3 && parts.all(|part| part.parse::<u16>().is_ok())
+    };
+    let text = Chain(error).to_string();
+    let enhanced = text.split_whitespace().find(is_enhanced).unwrap_or_default();
+    format!("the server answered {code} {enhanced}").trim_end().into()
 }
 
 /// Whether a text is the address of a mail server, as [`Mailer::smtp`] takes it.

@@ -87,6 +87,9 @@ fn make_dir(dir: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(dir, fs::Permissions::from_mode(mode))
 }
 
+/// What is shorter was not written by us.
+const MIN_SECRET_BYTES: usize = 32;
+
 /// The secret of that name, which the first start writes.
 pub(super) fn secret(data_dir: &Path, name: &str) -> Result<SecretString, StartError> {
     let folder = data_dir.join("secrets");
@@ -94,17 +97,20 @@ pub(super) fn secret(data_dir: &Path, name: &str) -> Result<SecretString, StartE
     let path = folder.join(name);
     let failed = |what, source| StartError::Io { what, path: path.clone(), source };
     match fs::read_to_string(&path) {
-        Ok(secret) => return Ok(secret.into()),
+        Ok(secret) if secret.len() >= MIN_SECRET_BYTES => return Ok(secret.into()),
+        Ok(_) => {
+            let advice = "it is too short; remove it to have one made, which ends all sessions";
+            return Err(failed("can't use the secret in", io::Error::other(advice)));
+        }
         Err(error) if error.kind() == ErrorKind::NotFound => {}
         Err(error) => return Err(failed("can't read the secret in", error)),
     }
     let secret = Random.token();
     // Under another name first, so that a kill leaves no half-written secret.
-    let unfinished = folder.join(format!("{name}.{}", std::process::id()));
+    let unfinished = folder.join(format!("{name}.{}", Random.token()));
     let write = || {
         let mut options = fs::OpenOptions::new();
-        let mut file =
-            options.create(true).write(true).truncate(true).mode(0o600).open(&unfinished)?;
+        let mut file = options.create_new(true).write(true).mode(0o600).open(&unfinished)?;
         file.write_all(secret.as_bytes())?;
         file.sync_all()?;
         // Unlike a rename it keeps the secret of a process that was faster.

@@ -1,11 +1,13 @@
 //! Which database there is.
 
+use std::path::PathBuf;
+
 use secrecy::SecretString;
 
 use super::StartError;
-use crate::config::Settings;
 #[cfg(feature = "embedded")]
 use crate::embedded::postgres::{Options, Postgres};
+use crate::{config::Settings, db::migrations};
 
 /// Where the embedded cluster is below the data directory.
 #[cfg(feature = "embedded")]
@@ -54,6 +56,23 @@ impl Database {
         Some(Self { url, direct_url, embedded: None })
     }
 
+    /// Brings the embedded one's schema up to date; of one that was configured only checks it, for
+    /// its schema is its operator's to change.
+    ///
+    /// # Errors
+    /// When migrations are missing, or the database can't be asked.
+    pub async fn prepare_schema(&self) -> Result<(), StartError> {
+        if self.is_embedded() {
+            migrations::up(&self.direct_url).await?;
+            return Ok(());
+        }
+        let all = migrations::status(&self.direct_url).await?;
+        match all.iter().filter(|migration| !migration.applied).count() {
+            0 => Ok(()),
+            missing => Err(StartError::Schema { missing }),
+        }
+    }
+
     /// Whether it is the one that the product brings along.
     #[must_use]
     pub fn is_embedded(&self) -> bool {
@@ -97,6 +116,17 @@ impl Database {
             .map(StartError::from)
     }
 
+    /// Where the embedded cluster is, unless it is below the data directory: that of root may be
+    /// out of its server's reach.
+    ///
+    /// # Errors
+    /// When the data directory can't be used.
+    pub fn folder_elsewhere(&self, settings: &Settings) -> Result<Option<PathBuf>, StartError> {
+        let Some(postgres) = &self.embedded else { return Ok(None) };
+        let data_dir = super::data_dir(settings)?;
+        Ok(Some(postgres.data().to_owned()).filter(|data| !data.starts_with(data_dir)))
+    }
+
     /// Lets an instance that is refused tell where this one serves.
     pub fn announce(&self, address: &str) {
         if let Some(postgres) = &self.embedded {
@@ -115,6 +145,14 @@ impl Database {
     #[must_use]
     pub fn in_use(_settings: &Settings) -> Option<StartError> {
         None
+    }
+
+    /// There is none.
+    ///
+    /// # Errors
+    /// Never.
+    pub fn folder_elsewhere(&self, _settings: &Settings) -> Result<Option<PathBuf>, StartError> {
+        Ok(None)
     }
 
     /// Nobody asks.

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 #[cfg(feature = "embedded")]
 use crate::embedded::{postgres::PostgresError, storage::StorageServerError};
-use crate::{adapters::mailer::MailError, server::ListenError, services::ServiceError};
+use crate::{
+    adapters::mailer::MailError, db::migrations::MigrationError, server::ListenError,
+    services::ServiceError,
+};
 
 /// Why the product can't start.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +25,10 @@ pub enum StartError {
     Listen(#[from] ListenError),
     #[error("{path} can't hold the data; set TWOFOLD_DATA_DIR to a folder that can be written")]
     DataDir { path: PathBuf, source: std::io::Error },
+    #[error("the database lacks {missing} migrations; run `twofold migrate up` first")]
+    Schema { missing: usize },
+    #[error(transparent)]
+    Migration(#[from] MigrationError),
     #[error("{what} {path}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
     #[error("mail can't be set up")]
@@ -47,9 +54,13 @@ impl StartError {
     /// Whether there is no database to be had.
     #[must_use]
     pub fn is_of_database(&self) -> bool {
-        #[cfg(feature = "embedded")]
-        return matches!(self, Self::Postgres(_));
-        #[cfg(not(feature = "embedded"))]
-        return matches!(self, Self::NoEmbeddedDatabase);
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Postgres(_) => true,
+            #[cfg(not(feature = "embedded"))]
+            Self::NoEmbeddedDatabase => true,
+            Self::Migration(MigrationError::Connect(_)) => true,
+            _ => false,
+        }
     }
 }

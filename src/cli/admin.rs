@@ -9,7 +9,7 @@ use crate::{
     adapters::clock::Clock,
     bootstrap::{self, Database},
     config::Settings,
-    db::{Origin, admins::Admin as AdminRow, migrations},
+    db::{Origin, admins::Admin as AdminRow},
     services::{
         Code, Core, ServiceError,
         email_address::{self, EmailAddress},
@@ -20,6 +20,8 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Admin {
     /// Add a super-admin
+    #[command(after_help = "Example:
+  twofold admin create --email ada@example.com --name Ada")]
     Create {
         /// The person's name
         #[arg(long)]
@@ -28,8 +30,13 @@ pub(super) enum Admin {
         account: Account,
     },
     /// List all admins
+    #[command(after_help = "Example:
+  twofold admin list")]
     List,
     /// Give an admin a new password and end their sessions
+    #[command(after_help = "Examples:
+  twofold admin reset-password --email ada@example.com
+  pass show backoffice | twofold admin reset-password --email ada@example.com --password-stdin")]
     ResetPassword {
         #[command(flatten)]
         account: Account,
@@ -39,8 +46,8 @@ pub(super) enum Admin {
 #[derive(Debug, Args)]
 pub(super) struct Account {
     /// The address of the account
-    #[arg(long)]
-    email: String,
+    #[arg(long, value_parser = address)]
+    email: EmailAddress,
     /// Read the password from standard input; without it a random one is made and printed
     #[arg(long)]
     password_stdin: bool,
@@ -59,7 +66,7 @@ async fn administer(
     command: Admin,
     output: Output,
 ) -> Outcome {
-    migrations::up(&database.direct_url).await?;
+    database.prepare_schema().await?;
     let core = bootstrap::core(settings, database, None, Clock::default())?;
     let origin = Origin::system("command line");
     match command {
@@ -105,11 +112,8 @@ async fn list(core: &Core, output: Output) -> Outcome {
 }
 
 impl Account {
-    fn read(&self) -> Result<(EmailAddress, Option<SecretString>), Failure> {
-        let email = self
-            .email
-            .parse()
-            .map_err(|_| format!("--email: \"{}\" {}", self.email, email_address::MESSAGE))?;
+    fn read(self) -> Result<(EmailAddress, Option<SecretString>), Failure> {
+        let email = self.email;
         if !self.password_stdin {
             return Ok((email, None));
         }
@@ -117,6 +121,10 @@ impl Account {
         std::io::stdin().read_line(&mut line)?;
         Ok((email, Some(line.trim_end_matches(['\r', '\n']).into())))
     }
+}
+
+fn address(text: &str) -> Result<EmailAddress, String> {
+    text.parse().map_err(|_| email_address::MESSAGE.to_owned())
 }
 
 fn report(

@@ -24,6 +24,8 @@ pub(super) struct Banner {
     pub has_outbox: bool,
     /// Where the embedded parts keep their data.
     pub data: Option<PathBuf>,
+    /// The embedded database, where it isn't among the other data.
+    pub cluster: Option<PathBuf>,
     pub logs: Option<PathBuf>,
     pub first_password: Option<SecretString>,
 }
@@ -36,6 +38,7 @@ impl Banner {
     /// A name for programs, a label for people, and the path.
     fn addresses(&self) -> impl Iterator<Item = (&'static str, &'static str, String)> {
         let all = [
+            (self.has_docs, "navigation", "Start here", "/"),
             (true, "client_api", "Client API", "/api/v1"),
             (self.has_docs, "client_docs", "  docs", "/client/docs"),
             (self.has_docs, "client_redoc", "  ReDoc", "/client/redoc"),
@@ -69,6 +72,9 @@ impl fmt::Display for Banner {
         if let Some(data) = &self.data {
             line(f, "Data", &data.display())?;
         }
+        if let Some(cluster) = &self.cluster {
+            line(f, "  PostgreSQL", &cluster.display())?;
+        }
         if let Some(logs) = &self.logs {
             line(f, "Logs", &logs.display())?;
         }
@@ -96,6 +102,7 @@ impl Serialize for Banner {
             "listen": self.listen,
             "addresses": addresses.collect::<Map<String, Value>>(),
             "data": self.data,
+            "cluster": self.cluster,
             "logs": self.logs,
             "first_admin": admin,
         });

@@ -22,6 +22,8 @@ use crate::{bootstrap::Database, config::Settings, embedded::child, server};
 /// What a build is made of, beside the manifest.
 const FOLDERS: [&str; 3] = ["src", "migrations", "config"];
 const FILES: [&str; 3] = ["Cargo.toml", "Cargo.lock", ".env"];
+/// How long what runs may take to end.
+const END_LIMIT: Duration = Duration::from_secs(30);
 /// Editors write a file in several steps.
 const QUIET: Duration = Duration::from_millis(100);
 
@@ -104,7 +106,10 @@ impl Workshop {
     /// Starts what was built; it ends with this process, however that ends.
     fn serve(&mut self, program: &Path) -> io::Result<()> {
         let mut command = Command::from(child::command(program, None, program));
-        command.arg("serve").env("DATABASE_URL", &self.database_url);
+        command
+            .arg("serve")
+            .env("DATABASE_URL", &self.database_url)
+            .env_remove("DATABASE_URL_FILE");
         self.serving = Some(command.spawn()?);
         Ok(())
     }
@@ -116,7 +121,9 @@ impl Workshop {
             if let Some(pid) = pid {
                 let _ = kill_process(pid, Signal::TERM);
             }
-            let _ = serving.wait().await;
+            if tokio::time::timeout(END_LIMIT, serving.wait()).await.is_err() {
+                let _ = serving.kill().await;
+            }
         }
     }
 }

@@ -1,7 +1,11 @@
 //! `doctor`: is everything there that the product needs, and what to do where it isn't?
 
-use std::{fs, io, path::Path};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
+use rustix::fs::Access;
 use serde::Serialize;
 use serde_json::json;
 
@@ -64,7 +68,8 @@ impl Finding {
             State::Failed => "failed",
         };
         let remedy = self.remedy.iter().map(|remedy| format!("\n{:23}→ {remedy}", ""));
-        format!("{state:8} {:14}{}{}", self.name, self.found, remedy.collect::<String>())
+        let found = self.found.replace('\n', &format!("\n{:23}", ""));
+        format!("{state:8} {:14}{found}{}", self.name, remedy.collect::<String>())
     }
 }
 
@@ -73,28 +78,23 @@ pub(super) async fn run(loaded: &Loaded, output: Output) -> Outcome {
     // An instance that runs has its port.
     settings.embedded.storage_port = 0;
     let settings = &settings;
-    let count = loaded.effective.len();
+    let count = loaded.effective.iter().filter(|one| one.source.is_some()).count();
     let mut findings =
         vec![Finding::ok("settings", format!("{count} in effect, {}", settings.environment))];
     findings.push(open_files());
     findings.push(address(settings).await);
+    findings.extend(first_of(bootstrap::data_dirs(settings), "data folder", "TWOFOLD_DATA_DIR"));
     if settings.log.files {
-        findings.push(folder("log folder", &settings.log.dir, "TWOFOLD_LOG__DIR"));
+        let places = bootstrap::log_dirs(settings);
+        findings.extend(first_of(places, "log folder", "TWOFOLD_LOG__DIR"));
     }
-    let mut places = bootstrap::data_dirs(settings)
-        .map(|place| folder("data folder", &place, "TWOFOLD_DATA_DIR"));
-    let preferred = places.next();
-    findings.extend(match preferred {
-        Some(Finding { state: State::Failed, .. }) => places.next().or(preferred),
-        _ => preferred,
-    });
     match Database::open_shared(settings).await {
         Ok(mut database) => {
             services(settings, &database, &mut findings).await;
             database.stop();
         }
         Err(error) => {
-            let remedy = "see above, or set DATABASE_URL to a database of yours";
+            let remedy = "do as the message says, or set DATABASE_URL to a database of yours";
             findings.push(Finding::failed("database", Chain(&error).to_string(), remedy));
         }
     }
@@ -113,18 +113,15 @@ async fn services(settings: &Settings, database: &Database, findings: &mut Vec<F
     match inspect::inspect(&database.url).await {
         Ok(server) => {
             findings.push(version(&server, is_embedded));
-            findings.push(rights(&server));
             findings.push(connections(settings, &server, is_embedded));
             findings.push(clock(&server));
+            findings.push(migrating(database).await);
             findings.push(schema(database).await);
         }
         Err(error) => {
             let remedy = "start it, and check DATABASE_URL and what stands between";
             findings.push(Finding::failed("database", Chain(&error).to_string(), remedy));
         }
-    }
-    if settings.database.direct_url.is_some() {
-        findings.push(direct(&database.direct_url).await);
     }
     match bootstrap::storage(settings).await {
         Ok(None) => findings.push(Finding::ok("storage", "none, and nothing needs it")),
@@ -140,11 +137,11 @@ async fn services(settings: &Settings, database: &Database, findings: &mut Vec<F
             findings.push(Finding::failed("storage", Chain(&error).to_string(), remedy));
         }
     }
-    match bootstrap::core(settings, database, None, Clock::default()) {
-        Ok(core) => findings.push(mail(&core.mails.mailer).await),
+    match bootstrap::mailer(settings) {
+        Ok(mailer) => findings.push(mail(&mailer).await),
         Err(error) => {
             let remedy = "mend what the message names";
-            findings.push(Finding::failed("services", Chain(&error).to_string(), remedy));
+            findings.push(Finding::failed("mail", Chain(&error).to_string(), remedy));
         }
     }
 }
@@ -221,12 +218,13 @@ async fn schema(database: &Database) -> Finding {
     }
 }
 
-async fn direct(url: &secrecy::SecretString) -> Finding {
-    match inspect::inspect(url).await {
-        Ok(_) => Finding::ok("direct address", "answers"),
+/// The rights of the role that migrates, which may have an address of its own.
+async fn migrating(database: &Database) -> Finding {
+    match inspect::inspect(&database.direct_url).await {
+        Ok(server) => rights(&server),
         Err(error) => {
             let remedy = "check DATABASE_DIRECT_URL, which migrations use";
-            Finding::failed("direct address", Chain(&error).to_string(), remedy)
+            Finding::failed("rights", Chain(&error).to_string(), remedy)
         }
     }
 }
@@ -249,7 +247,7 @@ async fn address(settings: &Settings) -> Finding {
     let listen = &settings.server.listen;
     match bootstrap::listener(settings).await {
         Ok(_) => Finding::ok("address", format!("{listen} is free")),
-        Err(_) if health::ask(settings, "/health/live").await.is_ok() => {
+        Err(_) if matches!(health::ask(settings, "/health/live").await, Ok(200)) => {
             Finding::ok("address", format!("Twofold answers at {listen}"))
         }
         Err(error) => {
@@ -273,11 +271,22 @@ fn open_files() -> Finding {
     }
 }
 
+/// The first place that will do, or what is wrong with the preferred one.
+fn first_of(
+    places: impl Iterator<Item = PathBuf>,
+    name: &'static str,
+    variable: &str,
+) -> Option<Finding> {
+    let mut findings: Vec<_> = places.map(|place| folder(name, &place, variable)).collect();
+    let usable = findings.iter().position(|one| one.state != State::Failed).unwrap_or(0);
+    (!findings.is_empty()).then(|| findings.swap_remove(usable))
+}
+
 fn folder(name: &'static str, path: &Path, variable: &str) -> Finding {
     let shown = path.display();
     // What isn't there yet is made where it is needed: here only its right to be made counts.
-    let existing = path.ancestors().find(|above| above.is_dir()).unwrap_or(Path::new("."));
-    let free = match write_to(existing).and_then(|()| free_bytes(existing)) {
+    let existing = path.ancestors().find(|above| above.exists()).unwrap_or(Path::new("."));
+    let free = match may_write(existing).and_then(|()| free_bytes(existing)) {
         Ok(free) => free,
         Err(error) => {
             let remedy = format!("let this account write there, or set {variable}");
@@ -293,10 +302,12 @@ fn folder(name: &'static str, path: &Path, variable: &str) -> Finding {
     }
 }
 
-fn write_to(folder: &Path) -> io::Result<()> {
-    let file = folder.join(format!(".doctor-{}", std::process::id()));
-    fs::write(&file, "")?;
-    fs::remove_file(&file)
+/// Asks, and makes nothing: a diagnosis leaves no trace.
+fn may_write(folder: &Path) -> io::Result<()> {
+    if !folder.is_dir() {
+        return Err(io::ErrorKind::NotADirectory.into());
+    }
+    Ok(rustix::fs::access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 fn free_bytes(folder: &Path) -> io::Result<u64> {

@@ -20,6 +20,9 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Openapi {
     /// Write a document as JSON; needs no database
+    #[command(after_help = "Examples:
+  twofold openapi export client
+  twofold openapi export backoffice -o backoffice.json")]
     Export {
         surface: Surface,
         /// The file to write, instead of standard output

@@ -19,5 +19,5 @@ pub(super) async fn run(settings: &Settings, output: Output) -> Outcome {
 /// The status that a running instance answers.
 pub(super) async fn ask(settings: &Settings, path: &str) -> io::Result<u16> {
     let server = &settings.server;
-    server::ask(&server.listen, server.tls_certificate_file.as_deref(), path).await
+    server::ask(&server.listen, server.tls_certificate_file.is_some(), path).await
 }

@@ -9,10 +9,16 @@ use crate::{bootstrap::Database, config::Settings, db::migrations};
 #[derive(Debug, Subcommand)]
 pub(super) enum Migrate {
     /// Apply what is missing
+    #[command(after_help = "Example:
+  twofold migrate up")]
     Up,
     /// Revert the newest migration
+    #[command(after_help = "Example:
+  twofold migrate down")]
     Down,
     /// List all migrations
+    #[command(after_help = "Example:
+  twofold migrate status")]
     Status,
 }
 

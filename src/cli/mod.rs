@@ -62,7 +62,9 @@ enum Command {
     /// Build and serve, and do both again whenever a source changes; the database stays up
     #[cfg(feature = "embedded")]
     #[command(after_help = "Examples:
-  cargo run -- dev")]
+  cargo run -- dev
+
+The database's address is that of the first start; other settings are read at each one.")]
     Dev,
     /// Change the database's schema
     #[command(

@@ -56,9 +56,9 @@ impl Output {
             if let Some(error) = failure.downcast_ref::<ConfigError>() {
                 body["faults"] = json!(error.faults);
             }
-            eprintln!("{body}");
+            let _ = writeln!(io::stderr(), "{body}");
         } else {
-            eprintln!("error: {message}");
+            let _ = writeln!(io::stderr(), "error: {message}");
         }
         ExitCode::from(code)
     }
@@ -79,10 +79,14 @@ fn exit_code(failure: &(dyn Error + 'static)) -> u8 {
     }
 }
 
+/// A longer cell stands out of its column.
+const MAX_WIDTH: usize = 60;
+
 /// Rows as aligned columns; the last one is not padded.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let widths: Vec<usize> = (0..rows.first().map_or(0, Vec::len))
         .map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
+        .map(|width| width.min(MAX_WIDTH))
         .collect();
     let line = |row: &Vec<String>| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));

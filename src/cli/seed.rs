@@ -4,7 +4,7 @@ use std::io::IsTerminal;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use super::output::{Outcome, Output};
@@ -12,7 +12,6 @@ use crate::{
     adapters::clock::Clock,
     bootstrap::{self, Database},
     config::{Environment, Settings},
-    db::migrations,
     services::demo,
 };
 
@@ -34,23 +33,23 @@ pub(super) async fn run(settings: &Settings, seed: &Seed, output: Output) -> Out
 }
 
 async fn fill(settings: &Settings, database: &Database, seed: &Seed, output: Output) -> Outcome {
-    migrations::up(&database.direct_url).await?;
+    database.prepare_schema().await?;
     let core = bootstrap::core(settings, database, None, Clock::default())?;
+    let password = SecretString::from(core.random.password());
+    if !output.json {
+        // Before anything is added, so that it is known when this is stopped half-way.
+        println!("password of each user that is added: {}", password.expose_secret());
+    }
     let bar = progress(seed.users.into());
-    let seeded = demo::seed(&core, seed.users, |done| bar.set_position(done)).await;
+    let seeded = demo::seed(&core, seed.users, &password, |done| bar.set_position(done)).await;
     bar.finish_and_clear();
-    let seeded = seeded?;
-    let password = seeded.password.expose_secret();
-    let text = match seeded.added {
+    let added = seeded?;
+    let text = match added {
         0 => "all of them are there already".to_owned(),
-        added => format!(
-            "added {added} demo users, {} to {}\npassword of each (shown once): {password}",
-            demo::email(1),
-            demo::email(seed.users)
-        ),
+        _ => format!("added {added}, up to {}", demo::email(seed.users)),
     };
-    let password = (seeded.added > 0).then_some(password);
-    output.show(&json!({"added": seeded.added, "password": password}), text)
+    let password = (added > 0).then_some(password.expose_secret());
+    output.show(&json!({"added": added, "password": password}), text)
 }
 
 /// A bar on a terminal, and nothing elsewhere.

@@ -62,10 +62,14 @@ async fn serve_with(
         has_docs: settings.docs.enabled,
         has_outbox: core.mails.mailer.outbox_folder().is_some(),
         data: database.is_embedded().then(|| bootstrap::data_dir(settings)).transpose()?.map(near),
+        cluster: database.folder_elsewhere(settings)?,
         logs,
         first_password,
     };
-    banner.show(output)?;
+    if let Err(error) = banner.show(output) {
+        let advice = "if a first super-admin was made, `admin reset-password` gives a new password";
+        return Err(format!("can't print where it is ({error}); {advice}").into());
+    }
 
     let drain = Duration::from_millis(settings.server.drain_timeout_ms);
     let stop = {

@@ -41,6 +41,12 @@ impl Rules<'_> {
 }
 
 fn tls(settings: &Settings, rules: &mut Rules<'_>) {
+    if settings.server.tls_certificate_file.is_some()
+        && matches!(settings.server.listen, crate::server::Listen::Unix(_))
+    {
+        let keys = ["server.tls_certificate_file", "server.listen"];
+        rules.broken(&keys, "is of no use on a Unix socket", "remove it, or listen on a port");
+    }
     let (certificate, key) = ("server.tls_certificate_file", "server.tls_key_file");
     let server = &settings.server;
     let (set, missing) = match (&server.tls_certificate_file, &server.tls_key_file) {
@@ -105,7 +111,9 @@ fn secrets(settings: &Settings, rules: &mut Rules<'_>) {
     let keys = ["auth.backoffice.secret", "auth.client.secret"];
     let [backoffice, client] =
         [&settings.auth.backoffice.secret, &settings.auth.client.secret].map(expose);
-    if backoffice.is_some() && backoffice == client {
+    if let (Some(backoffice), Some(client)) = (backoffice, client)
+        && (backoffice.starts_with(&client) || client.starts_with(&backoffice))
+    {
         rules.broken(&keys, "is the same as auth.client.secret", "give each realm its own");
     }
 }
@@ -163,25 +171,34 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
             let remedy = "set TWOFOLD_SERVER__PUBLIC_URL to where your users reach it";
             rules.broken(&["server.public_url"], "is missing", remedy);
         }
-        Some(url) if !url.starts_with("https://") => {
+        Some(url) if !has_scheme(url, "https") => {
             let remedy = "give an https:// address";
             rules.broken(&["server.public_url"], "is not encrypted", remedy);
         }
+        Some(url) if is_placeholder_host(host_of(url).as_deref().unwrap_or_default()) => {
+            let remedy = "set TWOFOLD_SERVER__PUBLIC_URL to where your users reach it";
+            rules.broken(&["server.public_url"], "is a placeholder", remedy);
+        }
         Some(_) => {}
+    }
+    if settings.storage.endpoint.as_ref().is_some_and(|url| !has_scheme(url, "https")) {
+        let remedy = "give an https:// address";
+        rules.broken(&["storage.endpoint"], "is not encrypted", remedy);
     }
     if settings.docs.enabled {
         let problem = "is on; production shows its documents to nobody";
         rules.broken(&["docs.enabled"], problem, "set it to false");
     }
-    if settings.mail.from.contains("@example.") {
+    let from = settings.mail.from.trim_end_matches('>');
+    if is_placeholder_host(from.rsplit('@').next().unwrap_or_default()) {
         let remedy = "set TWOFOLD_MAIL__FROM to an address of yours";
         rules.broken(&["mail.from"], "is the placeholder", remedy);
     }
     if let Some(url) = &settings.mail.smtp_url
-        && sends_password_in_the_clear(url.expose_secret())
+        && sends_in_the_clear(url.expose_secret())
     {
         let remedy = "use smtps://, or add ?tls=required for STARTTLS";
-        rules.broken(&["mail.smtp_url"], "sends its password unencrypted", remedy);
+        rules.broken(&["mail.smtp_url"], "sends mail unencrypted", remedy);
     }
     // The weakest parameters that OWASP's Password Storage Cheat Sheet still names: each of its
     // lines takes at least this much memory times passes, and this much memory.
@@ -193,18 +210,54 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
     }
 }
 
-/// Placeholders of examples, and texts of too few different characters.
+/// Placeholders of examples, texts of too few different characters, and repeated ones.
 fn is_guessable(secret: &str) -> bool {
     let lower = secret.to_lowercase();
     let different: std::collections::BTreeSet<char> = lower.chars().collect();
-    let placeholders =
-        ["change", "secret", "password", "example", "default", "your-", "0123456789"];
-    different.len() < 8 || placeholders.iter().any(|word| lower.contains(word))
+    let placeholders = [
+        "change",
+        "secret",
+        "password",
+        "example",
+        "default",
+        "your-",
+        "replace",
+        "insert",
+        "sample",
+        "dummy",
+        "random",
+        "0123456789",
+        "abcdefgh",
+    ];
+    // A text that stands in its own double, its ends aside, is made of equal parts.
+    let double = format!("{lower}{lower}");
+    let is_repeated = double.get(1..double.len() - 1).is_some_and(|inner| inner.contains(&lower));
+    different.len() < 8 || is_repeated || placeholders.iter().any(|word| lower.contains(word))
 }
 
-fn sends_password_in_the_clear(url: &str) -> bool {
-    url::Url::parse(url).is_ok_and(|url| {
-        let required = |(name, value): (_, _)| name == "tls" && value == "required";
-        url.scheme() == "smtp" && url.password().is_some() && !url.query_pairs().any(required)
+fn has_scheme(url: &str, scheme: &str) -> bool {
+    url::Url::parse(url).is_ok_and(|url| url.scheme() == scheme)
+}
+
+fn host_of(url: &str) -> Option<String> {
+    url::Url::parse(url).ok()?.host_str().map(str::to_owned)
+}
+
+/// Names for examples (RFC 2606) and for this machine.
+fn is_placeholder_host(host: &str) -> bool {
+    let host = host.to_lowercase();
+    let examples =
+        ["example.com", "example.org", "example.net", "example", "localhost", "127.0.0.1", "[::1]"];
+    examples.iter().any(|example| {
+        host.strip_suffix(example).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     })
+}
+
+/// Codes and tokens are in mails: only on this machine may they go without TLS.
+fn sends_in_the_clear(url: &str) -> bool {
+    let Ok(url) = url::Url::parse(url) else { return true };
+    let is_local = matches!(url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"));
+    // lettre goes by the first one.
+    let tls = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value);
+    url.scheme() == "smtp" && !is_local && tls.as_deref() != Some("required")
 }

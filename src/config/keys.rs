@@ -31,7 +31,8 @@ pub enum Kind {
         unit: &'static str,
     },
     OneOf(&'static [&'static str]),
-    Text,
+    /// Printable ASCII without blanks.
+    Word,
     Secret,
     Listen,
     /// The beginning of web addresses.
@@ -86,13 +87,13 @@ pub const KEYS: &[Key] = &[
     key("passwords.parallelism", number(1, 64, "lanes")),
     key("mail.smtp_url", Kind::SmtpUrl),
     key("mail.from", Kind::Mailbox),
-    key("storage.bucket", Kind::Text),
+    key("storage.bucket", Kind::Word),
     key("storage.endpoint", Kind::WebAddress),
-    key("storage.region", Kind::Text),
-    key("storage.access_key_id", Kind::Text),
+    key("storage.region", Kind::Word),
+    key("storage.access_key_id", Kind::Word),
     key("storage.secret_access_key", Kind::Secret),
     key("storage.path_style", Kind::Switch),
-    key("storage.prefix", Kind::Text),
+    key("storage.prefix", Kind::Word),
     key("log.filter", Kind::LogFilter),
     key("log.format", Kind::OneOf(&["text", "json"])),
     key("log.files", Kind::Switch),
@@ -167,8 +168,15 @@ impl Kind {
     }
 
     fn accepts_text(self, text: &str) -> bool {
+        // No value has a line of its own, or blanks around it: they come from how it was written.
+        if text.trim() != text || text.contains(char::is_control) {
+            return false;
+        }
         match self {
-            Self::Path | Self::Text | Self::Secret => !text.trim().is_empty(),
+            Self::Path => !text.is_empty(),
+            Self::Word | Self::Secret => {
+                !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())
+            }
             Self::OneOf(choices) => choices.contains(&text),
             Self::Listen => text.parse::<Listen>().is_ok(),
             Self::WebAddress => is_web_address(text),
@@ -192,7 +200,7 @@ impl Kind {
                 format!("a whole number{of} from {min} to {max}")
             }
             Self::OneOf(choices) => format!("one of: {}", choices.join(", ")),
-            Self::Text | Self::Secret => "a text that is not empty".to_owned(),
+            Self::Word | Self::Secret => "letters, digits and signs of ASCII".to_owned(),
             Self::Listen => {
                 "an IP address and a port, such as 127.0.0.1:8001, or unix:/path/to.sock".to_owned()
             }
@@ -217,15 +225,14 @@ impl Kind {
     }
 }
 
+/// Scheme, host and port, and nothing else.
 fn is_web_address(text: &str) -> bool {
-    url::Url::parse(text).is_ok_and(|url| {
-        matches!(url.scheme(), "http" | "https")
-            && url.has_host()
-            && url.path() == "/"
-            && url.username().is_empty()
-            && url.query().is_none()
-            && url.fragment().is_none()
-    })
+    let is_origin = |url: url::Url| {
+        let origin = url.origin().ascii_serialization();
+        let given = text.strip_suffix('/').unwrap_or(text);
+        matches!(url.scheme(), "http" | "https") && origin.eq_ignore_ascii_case(given)
+    };
+    url::Url::parse(text).is_ok_and(is_origin)
 }
 
 fn is_version(text: &str) -> bool {

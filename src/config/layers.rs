@@ -90,14 +90,23 @@ impl Layers {
         let line_of =
             |offset: usize| file.text.get(..offset).map_or(1, |before| before.split('\n').count());
         let (table, errors) = DeTable::parse_recoverable(file.text);
+        let is_broken = !errors.is_empty();
+        let mut last = 0;
         for error in errors {
-            let source = (file.at_line)(line_of(error.span().map_or(0, |span| span.start)));
+            let line = line_of(error.span().map_or(0, |span| span.start));
+            // What follows in a broken line follows from its first fault.
+            if std::mem::replace(&mut last, line) == line {
+                continue;
+            }
+            let source = (file.at_line)(line);
             // The library's message describes the grammar and never quotes the text.
             let problem = format!("is not valid TOML: {}", error.message().replace('\n', ", "));
             self.faults.push(Fault::new("(file)", Some(source), problem, "mend this line"));
         }
         let mut found = Vec::new();
         flatten("", table.get_ref(), &mut found);
+        // What recovery takes for a key may be anything, such as a secret that lacks its quotes.
+        found.retain(|(name, ..)| !is_broken || Key::find(name).is_some());
         for (name, offset, value) in found {
             self.add(&name, value, (file.at_line)(line_of(offset)));
         }
@@ -179,8 +188,14 @@ impl Layers {
             if text.is_empty() {
                 continue;
             }
-            match Meaning::of(variable) {
+            match Meaning::of(variable, text) {
                 Meaning::Nothing => {}
+                // What the system couldn't read arrives like this.
+                Meaning::Setting(name, key) if text.contains('\u{fffd}') => {
+                    let remedy = format!("give {}", key.kind.expected());
+                    let problem = "is not valid UTF-8";
+                    self.faults.push(Fault::new(&name, Some(source(variable)), problem, remedy));
+                }
                 Meaning::Setting(name, key) => {
                     self.add_known(key, &name, key.kind.read(text), source(variable));
                 }
@@ -196,7 +211,8 @@ impl Layers {
                     }
                 }
                 Meaning::Unknown => {
-                    let known = keys::names().map(|name| variable_of(&name));
+                    let known = keys::names()
+                        .flat_map(|name| [variable_of(&name), general_variable(&name)]);
                     let chosen = [ENVIRONMENT, CONFIG_DIR].map(str::to_owned);
                     let near = keys::nearest(variable, known.chain(chosen));
                     let name = name_of(variable.trim_start_matches(PREFIX));
@@ -265,7 +281,7 @@ enum Meaning {
 }
 
 impl Meaning {
-    fn of(variable: &str) -> Self {
+    fn of(variable: &str, text: &str) -> Self {
         if let Some(meaning) = Self::known(variable) {
             return meaning;
         }
@@ -277,7 +293,14 @@ impl Meaning {
         }
         match variable.strip_prefix(PREFIX) {
             // Kubernetes sets such for a service that is called twofold.
-            Some(rest) if rest.starts_with("SERVICE_") || rest.starts_with("PORT") => Self::Nothing,
+            Some("PORT") if text.contains("://") => Self::Nothing,
+            Some(rest)
+                if ["SERVICE_HOST", "SERVICE_PORT", "PORT_"]
+                    .iter()
+                    .any(|own| rest.starts_with(own)) =>
+            {
+                Self::Nothing
+            }
             Some(_) if variable != ENVIRONMENT && variable != CONFIG_DIR => Self::Unknown,
             _ => Self::Nothing,
         }
@@ -301,11 +324,22 @@ fn name_of(rest: &str) -> String {
 pub fn variable_of(name: &str) -> String {
     match WELL_KNOWN.iter().find(|(_, known)| *known == name) {
         Some((variable, _)) => (*variable).to_owned(),
-        None => format!("{PREFIX}{}", name.to_uppercase().replace('.', "__")),
+        None => general_variable(name),
     }
 }
 
+/// The variable as it is called by the rule.
+fn general_variable(name: &str) -> String {
+    format!("{PREFIX}{}", name.to_uppercase().replace('.', "__"))
+}
+
 fn unknown(name: &str, source: Source) -> Fault {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.len() > 100 || !name.chars().all(is_name) {
+        // Whatever it is, it may not be for others' eyes.
+        let remedy = "see docs/settings.md for all names";
+        return Fault::new("(a key)", Some(source), "there is no such setting", remedy);
+    }
     let inside = format!("{name}.");
     if keys::names().any(|known| known.starts_with(&inside)) {
         let remedy = format!("write its settings below [{name}]");

@@ -11,7 +11,7 @@ mod layers;
 mod reference;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     ffi::OsString,
     fmt,
     path::{Path, PathBuf},
@@ -88,6 +88,12 @@ impl fmt::Display for Environment {
 pub struct Settings {
     #[serde(skip)]
     pub environment: Environment,
+    /// Whether somebody chose the data directory.
+    #[serde(skip)]
+    pub has_own_data_dir: bool,
+    /// The same of the folder for logs.
+    #[serde(skip)]
+    pub has_own_log_dir: bool,
     pub data_dir: PathBuf,
     pub server: Server,
     pub database: Database,
@@ -239,9 +245,10 @@ pub struct Release {
 #[derive(Debug, Serialize)]
 pub struct Effective {
     pub key: String,
-    /// `None` for a secret, which is not shown.
+    /// `None` for a secret, which is not shown, and for what isn't set.
     pub value: Option<serde_json::Value>,
-    pub source: String,
+    /// `None` for what isn't set.
+    pub source: Option<String>,
 }
 
 /// The settings and where they come from.
@@ -257,9 +264,8 @@ impl Settings {
     /// # Errors
     /// Every fault that was found, each with the key and where its value came from.
     pub fn load() -> Result<Loaded, ConfigError> {
-        // Variables that aren't text can't be ours.
         let text = |(name, value): (OsString, OsString)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
+            Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
         };
         load(Some(Path::new("")), &std::env::vars_os().filter_map(text).collect())
     }
@@ -283,23 +289,28 @@ fn load(
     let mut layers = Layers::default();
     let dot_env = folder.map(|folder| layers.read_dot_env(folder)).unwrap_or_default();
     let chosen = |name: &str| {
-        let given =
-            |all: &BTreeMap<String, String>| all.get(name).filter(|t| !t.is_empty()).cloned();
-        given(variables).or_else(|| given(&dot_env))
+        let here =
+            variables.get(name).map(|text| (text.clone(), Source::Variable(name.to_owned())));
+        here.or_else(|| Some((dot_env.get(name)?.clone(), Source::DotEnv(name.to_owned()))))
     };
 
-    let environment = chosen(ENVIRONMENT).map_or(Ok(Environment::default()), |name| name.parse());
-    let environment = environment.unwrap_or_else(|()| {
-        let remedy = format!("use {}", Environment::NAMES);
-        layers.faults.push(Fault::new(ENVIRONMENT, None, "is no environment", remedy));
-        Environment::default()
-    });
-    let folder = match (folder, chosen(CONFIG_DIR)) {
-        (Some(_), Some(dir)) => {
+    // Empty is no environment either: it must not open what production closes.
+    let environment = match chosen(ENVIRONMENT) {
+        None => Environment::default(),
+        Some((name, source)) => name.parse().unwrap_or_else(|()| {
+            let remedy = format!("use {}", Environment::NAMES);
+            let fault = Fault::new(ENVIRONMENT, Some(source), "is no environment", remedy);
+            layers.faults.push(fault);
+            Environment::default()
+        }),
+    };
+    let folder = match (folder, chosen(CONFIG_DIR).filter(|(dir, _)| !dir.is_empty())) {
+        (Some(_), Some((dir, source))) => {
             let dir = PathBuf::from(dir);
             if !dir.is_dir() {
                 let remedy = "give the folder that holds the TOML files";
-                layers.faults.push(Fault::new(CONFIG_DIR, None, "is no folder", remedy));
+                let fault = Fault::new(CONFIG_DIR, Some(source), "is no folder", remedy);
+                layers.faults.push(fault);
             }
             Some(dir)
         }
@@ -320,7 +331,8 @@ fn load(
     // What the process is given overrides the file, variable by variable and in either form.
     let overridden = |name: &String| {
         let twin = name.strip_suffix("_FILE").map_or_else(|| format!("{name}_FILE"), str::to_owned);
-        variables.contains_key(name) || variables.contains_key(&twin)
+        let is_given = |name: &String| variables.get(name).is_some_and(|text| !text.is_empty());
+        is_given(name) || is_given(&twin)
     };
     let dot_env = dot_env.into_iter().filter(|(name, _)| !overridden(name)).collect();
     layers.add_variables(&dot_env, |name| Source::DotEnv(name.to_owned()));
@@ -335,8 +347,16 @@ fn finish(environment: Environment, mut layers: Layers) -> Result<Loaded, Config
         insert(&mut table, name, entry.value.clone());
     }
     // Each value has been checked: what fails here is an incomplete group, or a fault of ours.
-    let settings =
-        table.try_into::<Settings>().map(|settings| Settings { environment, ..settings });
+    let is_own = |name: &str| {
+        let entry = layers.entries.get(name);
+        entry.is_some_and(|entry| !matches!(entry.source, Source::BuiltIn { .. }))
+    };
+    let settings = table.try_into::<Settings>().map(|settings| Settings {
+        environment,
+        has_own_data_dir: is_own("data_dir"),
+        has_own_log_dir: is_own("log.dir"),
+        ..settings
+    });
     match &settings {
         Ok(settings) => {
             let broken = check::check(settings, &layers);
@@ -348,10 +368,12 @@ fn finish(environment: Environment, mut layers: Layers) -> Result<Loaded, Config
         }
         Err(_) => {}
     }
-    let effective = layers.entries.iter().map(|(name, entry)| {
-        let is_secret = Key::find(name).is_none_or(|key| key.kind.is_secret());
-        let value = (!is_secret).then(|| serde_json::json!(entry.value));
-        Effective { key: name.clone(), value, source: entry.source.to_string() }
+    let names: BTreeSet<String> = keys::names().chain(layers.entries.keys().cloned()).collect();
+    let effective = names.into_iter().map(|key| {
+        let entry = layers.entries.get(&key);
+        let is_secret = Key::find(&key).is_none_or(|key| key.kind.is_secret());
+        let value = entry.filter(|_| !is_secret).map(|entry| serde_json::json!(entry.value));
+        Effective { key, value, source: entry.map(|entry| entry.source.to_string()) }
     });
     match settings {
         Ok(settings) if layers.faults.is_empty() => {

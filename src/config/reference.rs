@@ -18,6 +18,8 @@ Made by `twofold reference settings`; don't edit it. The texts are those of
 /// One documented setting of the defaults.
 struct Documented<'a> {
     name: String,
+    /// What is said of its section, with the first one of it.
+    section: String,
     text: String,
     /// As it stands in the file; of a setting without default, an example.
     value: &'a str,
@@ -34,6 +36,9 @@ pub fn reference() -> String {
         let above = setting.name.rsplit_once('.').map_or("", |(section, _)| section).to_owned();
         if section != above {
             let _ = write!(page, "\n## {above}\n");
+            if !setting.section.is_empty() {
+                let _ = write!(page, "\n{}\n", setting.section);
+            }
             section = above;
         }
         describe(&mut page, &setting);
@@ -83,11 +88,12 @@ fn introduction() -> String {
 /// Reads the file line by line: comments, then `name = value`, or `# name = value` where there is
 /// no default.
 fn documented() -> Vec<Documented<'static>> {
-    let (mut section, mut comment, mut found) = ("", Vec::new(), Vec::new());
+    let (mut section, mut of_section, mut found) = ("", String::new(), Vec::new());
+    let mut comment: Vec<&str> = Vec::new();
     for line in DEFAULT.lines() {
         if let Some(name) = line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
             section = name;
-            comment.clear();
+            of_section = std::mem::take(&mut comment).join("\n");
             continue;
         }
         let body = line.trim_start_matches("# ");
@@ -99,6 +105,7 @@ fn documented() -> Vec<Documented<'static>> {
                 let is_set = !line.starts_with('#');
                 found.push(Documented {
                     name: full(name),
+                    section: std::mem::take(&mut of_section),
                     text: comment.join("\n"),
                     value,
                     is_set,

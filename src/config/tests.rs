@@ -96,7 +96,7 @@ fn a_later_layer_overrides_an_earlier_one_and_is_named() {
         let loaded = place.load().expect("valid");
         let effective = loaded.effective.into_iter().find(|one| one.key == KEY).expect("there");
         assert_eq!(effective.value, Some(loaded.settings.server.max_body_bytes.into()));
-        (loaded.settings.server.max_body_bytes, effective.source)
+        (loaded.settings.server.max_body_bytes, effective.source.expect("a source"))
     };
     let set = |value: u32| format!("# a comment\n[server]\nmax_body_bytes = {value}\n");
 
@@ -153,13 +153,15 @@ fn what_is_not_ours_or_empty_is_left_alone() {
     let settings = start()
         .variable("UNRELATED", "x")
         .variable("DATABASE_URL", "")
-        .variable("TWOFOLD_ENV", "")
+        .file(".env", "TWOFOLD_LOG__SQL=off\n")
+        .variable("TWOFOLD_LOG__SQL", "")
         .variable("TWOFOLD_SERVICE_HOST", "10.0.0.1")
         .variable("TWOFOLD_PORT_8001_TCP", "tcp://10.0.0.1:8001")
         .load()
         .expect("valid")
         .settings;
     assert!(settings.database.url.is_none());
+    assert_eq!(settings.log.sql, SqlLog::Off, "an empty variable hides nothing");
 }
 
 /// What is said of one fault: the key, the end of the source's name, and parts of the text.
@@ -249,7 +251,10 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             set("TWOFOLD_ENVIRONMENT", "test"),
             Expected("environment", "TWOFOLD_ENVIRONMENT", "no such"),
         ),
-        (set("TWOFOLD_ENV", "staging"), Expected("TWOFOLD_ENV", "", "preview or production")),
+        (
+            set("TWOFOLD_ENV", "staging"),
+            Expected("TWOFOLD_ENV", "variable TWOFOLD_ENV", "preview or production"),
+        ),
         (
             set("TWOFOLD_DATABASE__POOL_MAX_SIZE", "0"),
             Expected("database.pool_max_size", "SIZE", "from 1"),
@@ -277,7 +282,7 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
         ),
         (
             set("TWOFOLD_CONFIG_DIR", "HERE/none"),
-            Expected("TWOFOLD_CONFIG_DIR", "", "is no folder"),
+            Expected("TWOFOLD_CONFIG_DIR", "variable", "is no folder"),
         ),
         // `.env`.
         (
@@ -383,6 +388,74 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
         (
             production().variable("TWOFOLD_PASSWORDS__ITERATIONS", "1"),
             Expected("passwords.memory_kib", "line", "is too weak"),
+        ),
+        (
+            production()
+                .variable("TWOFOLD_STORAGE__ENDPOINT", "http://s3.shop.test")
+                .variable("TWOFOLD_STORAGE__BUCKET", "b")
+                .variable("TWOFOLD_STORAGE__ACCESS_KEY_ID", "a")
+                .variable("TWOFOLD_STORAGE__SECRET_ACCESS_KEY", "hidden"),
+            Expected("storage.endpoint", "ENDPOINT", "is not encrypted"),
+        ),
+        (
+            production().variable("SMTP_URL", "smtp://m.shop.test?tls=opportunistic&tls=required"),
+            Expected("mail.smtp_url", "SMTP_URL", "unencrypted"),
+        ),
+        (
+            production().variable("TWOFOLD_SERVER__PUBLIC_URL", "https://api.Example.com"),
+            Expected("server.public_url", "PUBLIC_URL", "is a placeholder"),
+        ),
+        (
+            production().variable("TWOFOLD_SERVER__PUBLIC_URL", "https://u:hidden@api.shop.test"),
+            Expected("server.public_url", "PUBLIC_URL", "without a path"),
+        ),
+        (
+            production().variable("TWOFOLD_MAIL__FROM", "a@sub.EXAMPLE.com"),
+            Expected("mail.from", "FROM", "is the placeholder"),
+        ),
+        (
+            production()
+                .variable("TWOFOLD_AUTH__CLIENT__SECRET", "qwertzuiopaqwertzuiopaqwertzuiopa"),
+            Expected("auth.client.secret", "SECRET", "can be guessed"),
+        ),
+        (
+            production()
+                .variable("TWOFOLD_AUTH__BACKOFFICE__SECRET", "d2f4a6b8c0e1f3a5b7c9d1e3f5a7b9c12"),
+            Expected("auth.backoffice.secret", "SECRET", "is the same as"),
+        ),
+        (
+            set("TWOFOLD_STORAGE__ACCESS_KEY_ID", "hidden\n"),
+            Expected("storage.access_key_id", "KEY_ID", "letters, digits"),
+        ),
+        (
+            set("TWOFOLD_SERVER__LISTEN", "unix:socket")
+                .variable("TWOFOLD_SERVER__TLS_CERTIFICATE_FILE", "c")
+                .variable("TWOFOLD_SERVER__TLS_KEY_FILE", "k"),
+            Expected("server.tls_certificate_file", "FILE", "Unix socket"),
+        ),
+        // What stands where a key should may be a secret.
+        (
+            file("[database]\npostgresql://app:hidden@db/shop\n"),
+            Expected("(file)", line(2), "is not valid TOML"),
+        ),
+        (
+            file("[database]\n\"hidden=hidden\" = 1\n"),
+            Expected("(a key)", line(2), "there is no such setting"),
+        ),
+        (set("TWOFOLD_ENV", ""), Expected("TWOFOLD_ENV", "variable", "preview or production")),
+        // What looks like Kubernetes' own variables but isn't.
+        (set("TWOFOLD_PORT", "9000"), Expected("port", "TWOFOLD_PORT", "there is no such setting")),
+        (
+            set("TWOFOLD_DATABASE_URL", "postgresql://u@hidden/d"),
+            Expected("database_url", "TWOFOLD_DATABASE_URL", "did you mean TWOFOLD_DATABASE__URL?"),
+        ),
+        (
+            set("TWOFOLD_MAIL__FROM", "hidden \u{fffd}"),
+            Expected("mail.from", "FROM", "is not valid UTF-8"),
+        ),
+        (
+            start().file(".env", "TWOFOLD_ENV=staging\n"),
+            Expected("TWOFOLD_ENV", "TWOFOLD_ENV in .env", "preview or production"),
         ),
     ]
 }

@@ -33,7 +33,8 @@ pub async fn run(core: Arc<Core>, mut stop: watch::Receiver<bool>) {
         }
         tokio::select! {
             _ = tokio::time::timeout(POLL, core.mails.written()) => {}
-            _ = stop.changed() => {}
+            // Nobody is left who could say so.
+            changed = stop.changed() => if changed.is_err() { return },
         }
     }
 }

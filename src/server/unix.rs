@@ -1,7 +1,8 @@
 //! A Unix socket: one of a dead process is replaced, that of a live one is not.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -12,13 +13,16 @@ use tokio::net::{UnixListener, UnixSocket, UnixStream};
 const MODE: u32 = 0o660;
 const BACKLOG: u32 = 1024;
 
-/// The file of a socket; removed when dropped.
+/// The file of a socket; removed when dropped, and only then is the lock beside it freed.
 #[derive(Debug)]
-pub(super) struct SocketFile(PathBuf);
+pub(super) struct SocketFile {
+    path: PathBuf,
+    _lock: File,
+}
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let _ = fs::remove_file(&self.0);
+        let _ = fs::remove_file(&self.path);
     }
 }
 
@@ -27,13 +31,30 @@ impl Drop for SocketFile {
 /// # Errors
 /// `AddrInUse` when a process listens there, `AlreadyExists` when the file is no socket.
 pub(super) async fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener)> {
+    let lock = lock(path)?;
     remove_stale(path).await?;
     let socket = UnixSocket::new_stream()?;
     socket.bind(path)?;
-    let file = SocketFile(path.to_owned());
+    let file = SocketFile { path: path.to_owned(), _lock: lock };
     // Before it listens, so that nobody connects by other rights.
     fs::set_permissions(path, fs::Permissions::from_mode(MODE))?;
     Ok((file, socket.listen(BACKLOG)?))
+}
+
+/// Two that find the same stale socket must not both replace it.
+fn lock(path: &Path) -> io::Result<File> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let file = File::options().create(true).append(true).open(name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(in_use()),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+fn in_use() -> io::Error {
+    io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")
 }
 
 async fn remove_stale(path: &Path) -> io::Result<()> {
@@ -46,6 +67,6 @@ async fn remove_stale(path: &Path) -> io::Result<()> {
     match UnixStream::connect(path).await {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => Err(error),
-        _ => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        _ => Err(in_use()),
     }
 }

@@ -57,14 +57,6 @@ const LAST_NAMES: [&str; 19] = [
 /// Rows in one statement: larger ones are no faster.
 const BATCH: u32 = 1000;
 
-/// What was added.
-#[derive(Debug)]
-pub struct Seeded {
-    pub added: usize,
-    /// The password of every user that was added.
-    pub password: SecretString,
-}
-
 /// The address of one demo user; `example` can't be anybody's (RFC 2606).
 #[must_use]
 pub fn email(number: u32) -> String {
@@ -72,13 +64,17 @@ pub fn email(number: u32) -> String {
 }
 
 /// Adds those of the first `count` demo users that are missing, batch by batch, and tells
-/// `progress` how many are done.
+/// `progress` how many are done. Returns how many were added.
 ///
 /// # Errors
 /// When the database fails; the batches before stay.
-pub async fn seed(core: &Core, count: u32, progress: impl Fn(u64)) -> Result<Seeded> {
-    let password = SecretString::from(core.random.password());
-    let password_hash = core.passwords.hash(&password).await?;
+pub async fn seed(
+    core: &Core,
+    count: u32,
+    password: &SecretString,
+    progress: impl Fn(u64),
+) -> Result<usize> {
+    let password_hash = core.passwords.hash(password).await?;
     let mut added = 0;
     for first in (1..=count).step_by(BATCH as usize) {
         let last = count.min(first.saturating_add(BATCH - 1));
@@ -89,10 +85,10 @@ pub async fn seed(core: &Core, count: u32, progress: impl Fn(u64)) -> Result<See
         tx.commit().await?;
         progress(last.into());
     }
-    Ok(Seeded { added, password })
+    Ok(added)
 }
 
-/// Spread over the last year, the newest first; most have verified their address, a few are
+/// Spread over the last year; most have verified their address, a few are
 /// suspended.
 fn row<'a>(core: &Core, number: u32, now: DateTime<Utc>, password_hash: &'a str) -> DemoUser<'a> {
     let pick = |names: &[&'static str]| names[number as usize % names.len()];

@@ -35,9 +35,6 @@ impl DailyFile {
         retention_days: u32,
         clock: Clock,
     ) -> io::Result<Self> {
-        if !dir.is_dir() {
-            fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
-        }
         let today = clock.now().date_naive();
         let file = append_to(dir, name, today)?;
         let daily = Self { dir: dir.to_owned(), name, retention_days, clock, today, file };
@@ -45,14 +42,16 @@ impl DailyFile {
         Ok(daily)
     }
 
-    fn turn(&mut self) -> io::Result<()> {
+    /// Goes on with the old file as long as there can't be a new one.
+    fn turn(&mut self) {
         let today = self.clock.now().date_naive();
-        if today != self.today {
-            self.file = append_to(&self.dir, self.name, today)?;
+        if today != self.today
+            && let Ok(file) = append_to(&self.dir, self.name, today)
+        {
+            self.file = file;
             self.today = today;
             self.prune();
         }
-        Ok(())
     }
 
     /// Removes the files of days before the kept ones. What can't be removed is tried tomorrow.
@@ -73,13 +72,18 @@ impl DailyFile {
 }
 
 fn append_to(dir: &Path, name: &str, day: NaiveDate) -> io::Result<File> {
+    if !dir.is_dir() {
+        fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
+    }
     let path = dir.join(format!("{name}.{day}.log"));
-    OpenOptions::new().create(true).append(true).mode(0o640).open(path)
+    // Not through a link, which another account may have put there.
+    let no_links = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+    OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(no_links).open(path)
 }
 
 impl Write for DailyFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        self.turn()?;
+        self.turn();
         self.file.write(line)
     }
 
@@ -91,6 +95,8 @@ impl Write for DailyFile {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
+
+    use std::os::unix::fs::PermissionsExt;
 
     use chrono::TimeDelta;
 
@@ -125,6 +131,8 @@ mod tests {
         };
         assert_eq!(names(&dir), expected(0..=6));
         file.write_all(b"today\n").expect("written");
+        let mode = fs::metadata(old("application", 0)).expect("there").permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
         assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "today\n");
 
         clock.advance(TimeDelta::days(1));

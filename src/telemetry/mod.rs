@@ -39,6 +39,9 @@ pub struct Options {
     pub json: bool,
     /// The folder of the files, if there shall be any.
     pub dir: Option<PathBuf>,
+    /// Whether all statements stand on standard error where they have no file of their own;
+    /// otherwise only slow and failed ones do.
+    pub sql_without_file: bool,
     /// How many days the files are kept, today included.
     pub retention_days: u32,
     /// On a developer's own machine: libraries may write their finest lines, which can hold what
@@ -73,8 +76,7 @@ pub fn init(options: &Options, clock: &Clock) -> io::Result<Guard> {
     let (application, sql) = (file("application")?, file("sql")?);
     let terminal = writer(tracing_appender::non_blocking(io::stderr()));
 
-    // Without a file of their own, statements stand among the other lines.
-    let all_sql = sql.is_none();
+    let all_sql = sql.is_none() && options.sql_without_file;
     let wanted =
         move |meta: &Metadata<'_>| meta.target() != SQL || all_sql || *meta.level() <= Level::WARN;
     let layer = fmt::layer().with_writer(terminal).with_target(false);

@@ -113,7 +113,17 @@ fn arrows_run_down() {
 
 #[test]
 fn queries_stand_in_db_only() {
-    for folder in ["api", "jobs", "adapters", "bootstrap.rs", "cli"] {
+    for folder in [
+        "api",
+        "jobs",
+        "adapters",
+        "bootstrap.rs",
+        "bootstrap",
+        "cli",
+        "config",
+        "server",
+        "telemetry",
+    ] {
         forbid(folder, &["diesel::", "diesel_async"]);
     }
     forbid(

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::support::{
     TestDb,
-    program::{command, dir, run, stderr, stdout},
+    program::{Program, command, dir, run, stderr, stdout},
 };
 
 fn json(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Value {
@@ -104,16 +104,51 @@ fn routes_and_completions_need_nothing() {
 
 #[test]
 fn every_command_teaches_by_example() {
-    let dir = dir();
-    for command in
-        ["serve", "dev", "migrate", "admin", "config", "seed", "routes", "openapi", "completions"]
-    {
-        let help = stdout(&run(dir.path(), &[command, "--help"], &[]));
-        let examples = help.split("Examples:\n").nth(1).expect(&help);
-        assert!(examples.lines().next().is_some_and(|line| line.contains(command)), "{help}");
+    fn look(dir: &Path, command: &[&str]) -> usize {
+        let help = stdout(&run(dir, &[command, &["--help"]].concat(), &[]));
+        assert!(help.contains("\nExample"), "{command:?}: {help}");
+        let commands = help.split("Commands:\n").nth(1).unwrap_or_default();
+        let lines = commands.lines().take_while(|line| line.starts_with("  "));
+        let names = lines.filter_map(|line| line.split_whitespace().next());
+        let inner = names.filter(|name| *name != "help");
+        1 + inner.map(|name| look(dir, &[command, &[name]].concat())).sum::<usize>()
     }
+    let dir = dir();
+    assert!(look(dir.path(), &[]) > 15);
     let help = stdout(&run(dir.path(), &["--help"], &[]));
-    assert!(help.contains("Exit codes:") && help.contains("Examples:"), "{help}");
+    assert!(help.contains("Exit codes:"), "{help}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_change_no_configured_schema_and_print_nothing_else() {
+    let (dir, db) = (dir(), TestDb::create().await);
+    let variables = [("DATABASE_URL", db.url.as_str())];
+    let quiet = run(dir.path(), &["admin", "list"], &variables);
+    assert!(quiet.status.success() && stderr(&quiet).is_empty(), "{}", stderr(&quiet));
+    assert!(run(dir.path(), &["migrate", "down"], &variables).status.success());
+    for args in [&["admin", "list"] as &[&str], &["seed"]] {
+        let output = run(dir.path(), args, &variables);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stderr(&output).contains("lacks 1 migrations"), "{}", stderr(&output));
+    }
+    let status = stdout(&run(dir.path(), &["migrate", "status"], &variables));
+    assert!(status.contains("pending"), "{status}");
+    let bad = run(dir.path(), &["admin", "create", "--email", "nope", "--name", "x"], &[]);
+    assert_eq!(bad.status.code(), Some(2), "{}", stderr(&bad));
+    assert!(!dir.path().join(".data/postgres").exists());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn preview_shows_no_first_password() {
+    let (dir, db) = (dir(), TestDb::create().await);
+    let variables = [
+        ("DATABASE_URL", db.url.as_str()),
+        ("TWOFOLD_ENV", "preview"),
+        ("SMTP_URL", "smtp://127.0.0.1:1"),
+    ];
+    let program = Program::start(dir.path(), &variables);
+    assert!(program.stdout().contains("/client/docs"), "{}", program.stdout());
+    assert_eq!(program.first_password(), None, "{}", program.stdout());
 }
 
 #[tokio::test(flavor = "multi_thread")]

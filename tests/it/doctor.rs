@@ -113,7 +113,7 @@ fn a_taken_address_and_a_folder_that_cannot_be_written_are_told() {
     let variables = [
         ("TWOFOLD_SERVER__LISTEN", address.as_str()),
         ("DATABASE_URL", database.as_str()),
-        ("TWOFOLD_LOG__DIR", "/proc/logs"),
+        ("TWOFOLD_LOG__DIR", "file/logs"),
     ];
     let (_, report) = doctor(dir.path(), &variables);
     assert_eq!(finding(&report, "address").0, "failed", "{report}");
@@ -148,6 +148,10 @@ async fn health_asks_the_running_instance_however_it_listens() {
         variables[1] = ("TWOFOLD_SERVER__LISTEN", &bound);
         let healthy = run(dir.path(), &["health"], &variables);
         assert_eq!(stdout(&healthy), "ready\n", "{listen}: {}", stderr(&healthy));
+        // A renewed certificate is not in use yet.
+        Certificate::make().write(&folder);
+        let renewed = run(dir.path(), &["health"], &variables);
+        assert_eq!(stdout(&renewed), "ready\n", "{listen}: {}", stderr(&renewed));
         let (_, report) = doctor(dir.path(), &variables);
         let (state, address) = finding(&report, "address");
         assert_eq!(state, "ok", "{report}");

@@ -278,6 +278,7 @@ async fn send_canaries(program: &Program, tokens: &BTreeMap<&str, String>, id: &
                         ] {
                             request = request.header(name, CANARY);
                         }
+                        // A short one would be kept, and be in the log on purpose.
                         request = request.header("x-request-id", &CANARY.repeat(6));
                         request = match body {
                             Some(Value::String(broken)) => request
@@ -315,8 +316,15 @@ async fn canary_accounts(
     let credentials = json!({"email": email, "password": password});
     let mut registration = credentials.clone();
     registration["name"] = json!(CANARY);
-    post(program, "/api/v1/auth/register", registration).await;
+    let registered = post(program, "/api/v1/auth/register", registration).await;
+    assert_eq!(registered.status, 200, "{}", registered.text);
+    let started = std::time::Instant::now();
     let code = loop {
+        assert!(
+            started.elapsed() < std::time::Duration::from_secs(30),
+            "no mail: {}",
+            program.stderr()
+        );
         let outbox = fs::read_dir(dir.join(".data/outbox")).expect("readable").flatten();
         let mails = outbox.map(|mail| fs::read_to_string(mail.path()).unwrap_or_default());
         let code = mails.filter_map(|mail| {

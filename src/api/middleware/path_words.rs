@@ -33,11 +33,16 @@ impl PathWords {
     /// may be a token, or anything.
     pub fn path(&self, path: &str) -> String {
         let parts = path.split('/').map(|part| {
-            let is_known = self.0.contains(part) || Uuid::try_parse(part).is_ok();
+            let is_known = self.0.contains(part) || is_id(part);
             if is_known { part } else { "*" }
         });
         parts.collect::<Vec<_>>().join("/")
     }
+}
+
+/// Other forms of a UUID could be a key of 128 bits.
+fn is_id(part: &str) -> bool {
+    part.len() == 36 && Uuid::try_parse(part).is_ok()
 }
 
 #[cfg(test)]
@@ -50,6 +55,7 @@ mod tests {
         let id = "/api/v1/users/018f0000-0000-7000-8000-000000000000/suspend";
         assert_eq!(words.path(id), id);
         assert_eq!(words.path("/api/v1/users/secret/suspend"), "/api/v1/users/*/suspend");
+        assert_eq!(words.path("/api/v1/users/018f0000000070008000000000000000"), "/api/v1/users/*");
         assert_eq!(words.path("/wp-login.php"), "/*");
         assert_eq!(words.path("/client/docs"), "/client/docs");
         assert_eq!(words.path("/"), "/");

@@ -1,27 +1,54 @@
 //! The cluster's files and database: made once, and left alone by another version.
 
-use std::{fs, io::ErrorKind, os::unix::net::UnixStream, time::Duration};
+use std::{
+    fs,
+    io::ErrorKind,
+    os::unix::net::UnixStream,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
 
 use super::{NAME, PostgresError, binaries::Binaries, place::Place};
+use crate::embedded::child;
 
 /// How long connecting to a server on this machine may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
+/// How long another start's `initdb` may take to end.
+const REMOVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// `initdb`, unless there is a cluster: under a temporary name, so that a kill leaves no
 /// half-made one.
-pub(super) fn initialise(binaries: &Binaries, place: &Place) -> Result<(), PostgresError> {
+///
+/// Call it on a thread that lives until it returns: `initdb` ends with that.
+pub(super) fn initialise(
+    binaries: &Binaries,
+    place: &Place,
+    own_binary: &Path,
+) -> Result<(), PostgresError> {
     if place.made_by().is_some() {
         return Ok(());
     }
     let unfinished = place.unfinished_data();
-    let remove = || match fs::remove_dir_all(&unfinished) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed,
+    let started = Instant::now();
+    let remove = || loop {
+        match fs::remove_dir_all(&unfinished) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            // That of a start which was killed is about to end, and still writes.
+            Err(error)
+                if error.kind() == ErrorKind::DirectoryNotEmpty
+                    && started.elapsed() < REMOVE_LIMIT =>
+            {
+                thread::sleep(Duration::from_millis(50));
+            }
+            removed => return removed,
+        }
     };
     remove().map_err(PostgresError::io("can't remove", &unfinished))?;
     // A UTF-8 character type lets searches fold the case of every letter; where the system has
     // no such locale, of ASCII only. Sorting by bytes is the same everywhere.
-    let made = initdb(binaries, place, "C.UTF-8").or_else(|_| initdb(binaries, place, "C"));
+    let made = initdb(binaries, place, own_binary, "C.UTF-8")
+        .or_else(|_| initdb(binaries, place, own_binary, "C"));
     if made.is_err() {
         // The reason is worth more than what can't be removed now: the next start tries again.
         let _ = remove();
@@ -30,8 +57,14 @@ pub(super) fn initialise(binaries: &Binaries, place: &Place) -> Result<(), Postg
     fs::rename(&unfinished, place.data()).map_err(PostgresError::io("can't rename", &unfinished))
 }
 
-fn initdb(binaries: &Binaries, place: &Place, ctype: &str) -> Result<(), PostgresError> {
-    let mut initdb = place.command(&binaries.initdb());
+fn initdb(
+    binaries: &Binaries,
+    place: &Place,
+    own_binary: &Path,
+    ctype: &str,
+) -> Result<(), PostgresError> {
+    let mut initdb = child::command(own_binary, place.account(), &binaries.initdb());
+    place.clean(&mut initdb);
     initdb
         .args(["-U", NAME, "--auth=trust", "-E", "UTF8", "--no-instructions"])
         .args(["--locale=C", "--lc-ctype", ctype, "-D"])

@@ -14,7 +14,7 @@ pub enum PostgresError {
     NoBinaries(#[from] NoBinaries),
     #[error(
         "{holder}; stop it first, or set TWOFOLD_DATA_DIR to another folder than {folder}",
-        folder = folder.display()
+        folder = folder.parent().unwrap_or(folder).display()
     )]
     InUse { folder: PathBuf, holder: Holder },
     #[error(

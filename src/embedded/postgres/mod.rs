@@ -95,7 +95,7 @@ impl Postgres {
 
     async fn run(place: Place, lock: Lock, options: &Options) -> Result<Self, PostgresError> {
         let binaries = binaries_for(&place, options).await?;
-        cluster::initialise(&binaries, &place)?;
+        cluster::initialise(&binaries, &place, &options.own_binary)?;
         cluster::stop_orphan(&binaries, &place);
         let supervisor = Supervisor::start(&binaries, &place, options).await?;
         let postgres = Self { place, supervisor: Some(supervisor), lock: Some(lock) };
@@ -140,6 +140,7 @@ impl Postgres {
     pub fn stop(&mut self) {
         if let Some(supervisor) = self.supervisor.take() {
             supervisor.stop();
+            self.place.remove_socket_dir();
         }
         self.lock = None;
     }
@@ -179,7 +180,7 @@ async fn binaries_for(place: &Place, options: &Options) -> Result<Binaries, Post
         }
     }
     Err(match made {
-        Some(made) if !would_fit || !found.is_empty() => {
+        Some(made) if (!would_fit && chosen.is_none()) || !found.is_empty() => {
             let data = place.data().to_owned();
             PostgresError::WrongVersion { data, made, found: binaries::list(&found), attempts }
         }

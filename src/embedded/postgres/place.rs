@@ -96,6 +96,13 @@ impl Place {
         &self.socket_dir
     }
 
+    /// Removes the directory of the socket, where it is one outside; nobody listens there any more.
+    pub(super) fn remove_socket_dir(&self) {
+        if self.socket_dir != self.base {
+            let _ = fs::remove_dir(&self.socket_dir);
+        }
+    }
+
     /// Where the server listens.
     pub(super) fn socket(&self) -> PathBuf {
         self.socket_dir.join(".s.PGSQL.5432")

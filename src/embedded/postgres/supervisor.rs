@@ -157,6 +157,8 @@ fn command_maker(
             "port=5432",
             "max_connections=100",
             "unix_socket_permissions=0700",
+            // Without the lines of detail, which hold values.
+            "log_error_verbosity=terse",
         ];
         for setting in ours.into_iter().chain(options.settings.iter().map(String::as_str)) {
             command.args(["-c", setting]);

@@ -154,11 +154,7 @@ impl Mails {
         self.failing.store(unreachable, Ordering::Relaxed);
 
         let now = core.clock.now();
-        // Servers repeat whom they refuse, which is nobody's business in a log.
-        let told = |error: &MailError| {
-            Chain(error).to_string().replace(&mail.recipient, "(the recipient)")
-        };
-        let why = handed_over.as_ref().err().map(told);
+        let why = handed_over.as_ref().err().map(|error| Chain(error).to_string());
         let outcome = match (&handed_over, why.as_deref()) {
             (Err(MailError::Transport(_) | MailError::Refused(_)), Some(why))
                 if row.attempts < MAX_ATTEMPTS =>

@@ -107,7 +107,7 @@ impl Program {
                 let is_address = |word: &&str| word.contains("://") || word.starts_with("unix:");
                 let address = banner.split_whitespace().find(is_address);
                 let address = address.and_then(|a| a.split("/api/").next()).expect("an address");
-                return address.to_owned();
+                return address.trim_end_matches('/').to_owned();
             }
             let ended = self.child.try_wait().expect("asked");
             assert!(ended.is_none(), "it ended: {}{banner}", self.stderr());

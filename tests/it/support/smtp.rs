@@ -102,7 +102,7 @@ fn serve(stream: &TcpStream, shared: Arc<Shared>) -> Option<()> {
             answer.write_to(&mut text).ok()?;
             if text.starts_with(b"550") {
                 // As most servers do, it repeats what it refuses.
-                text = [b"550 refused ", line.trim_ascii(), b"\r\n"].concat();
+                text = [b"550 5.1.1 refused ", line.trim_ascii(), b"\r\n"].concat();
             }
             writer.write_all(&text).ok()?;
         }

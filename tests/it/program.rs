@@ -365,4 +365,8 @@ async fn the_walk_through_of_the_readme_works_as_printed() {
     assert_eq!(answers[3]["data"]["name"], "Countess of Lovelace");
     assert_eq!(answers[6]["error"], "account_suspended");
     assert_eq!(answers[8]["data"]["status"], "healthy");
+    // What it prints as an example is an answer of this walk.
+    let mut example = answers[6].clone();
+    example["request_id"] = "…".into();
+    assert!(readme.contains(&format!("```json\n{example}\n```")), "{example}");
 }

@@ -52,7 +52,12 @@ impl Workshop {
         let of_interest = {
             let root = root.clone();
             move |path: &PathBuf| {
-                path.parent() != Some(&root) || FILES.iter().any(|file| path.ends_with(file))
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                if path.parent() == Some(&root) {
+                    return FILES.contains(&&*name);
+                }
+                // Editors keep files of their own beside the one that is edited.
+                !name.starts_with('.') && !name.ends_with('~')
             }
         };
         let mut watcher =

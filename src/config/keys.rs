@@ -2,6 +2,7 @@
 //!
 //! What each one means stands in `config/default.toml`, beside its default.
 
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use super::layers::Value;
@@ -181,7 +182,7 @@ impl Kind {
             Self::Listen => text.parse::<Listen>().is_ok(),
             Self::WebAddress => is_web_address(text),
             Self::Mailbox => text.parse::<lettre::message::Mailbox>().is_ok(),
-            Self::LogFilter => !text.trim().is_empty() && EnvFilter::try_new(text).is_ok(),
+            Self::LogFilter => is_log_filter(text),
             Self::Version => is_version(text),
             Self::SigningKey => text.len() >= MIN_SECRET_BYTES,
             Self::PostgresUrl => crate::db::is_url(text),
@@ -223,6 +224,13 @@ impl Kind {
             Self::SmtpUrl => "an address such as smtps://user:password@host".to_owned(),
         }
     }
+}
+
+/// A bare word is a level: as a module of that name it would silence all others.
+fn is_log_filter(text: &str) -> bool {
+    let is_directive =
+        |part: &str| part.contains(['=', '[']) || part.parse::<LevelFilter>().is_ok();
+    text.split(',').map(str::trim).all(is_directive) && EnvFilter::try_new(text).is_ok()
 }
 
 /// Scheme, host and port, and nothing else.

@@ -217,6 +217,25 @@ fn where_the_folder_cannot_be_written_the_data_go_to_the_users_own() {
     }
 }
 
+#[test]
+fn a_kill_while_the_cluster_is_made_is_no_obstacle_to_the_next_start() {
+    for reached in ["data.unfinished", "data.unfinished/base", "data.unfinished/global"] {
+        let dir = dir();
+        let mut serve = command(dir.path(), &["serve"]);
+        serve.env("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0");
+        let mut serve = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+        let (unfinished, data) =
+            (dir.path().join(".data/postgres").join(reached), data_of(dir.path()));
+        while !unfinished.exists() && !data.exists() {
+            std::thread::yield_now();
+        }
+        serve.kill().expect("it runs");
+        serve.wait().expect("ended");
+        let output = run(dir.path(), &["migrate", "status"], &[]);
+        assert!(output.status.success(), "{reached}: {}", stderr(&output));
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_below_a_private_home_works_for_root_too() {
     if !geteuid().is_root() {

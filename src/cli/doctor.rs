@@ -18,14 +18,12 @@ use crate::{
     bootstrap::{self, Database},
     config::{Loaded, Settings},
     db::{
-        inspect::{self, Server},
+        inspect::{self, OLDEST_SERVER, Server},
         migrations,
     },
     telemetry::Chain,
 };
 
-/// The oldest PostgreSQL that the product is made for.
-const OLDEST_POSTGRES: i32 = 150_000;
 const GIB: u64 = 1 << 30;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -149,8 +147,9 @@ async fn services(settings: &Settings, database: &Database, findings: &mut Vec<F
 fn version(server: &Server, is_embedded: bool) -> Finding {
     let kind = if is_embedded { "embedded PostgreSQL" } else { "PostgreSQL" };
     let found = format!("{kind} {}, {}", server.version, server.encoding);
-    if server.version_number < OLDEST_POSTGRES {
-        return Finding::failed("database", found, "upgrade it to PostgreSQL 15 or newer");
+    if u32::try_from(server.major_version).is_ok_and(|major| major < OLDEST_SERVER) {
+        let remedy = format!("upgrade it to PostgreSQL {OLDEST_SERVER} or newer");
+        return Finding::failed("database", found, remedy);
     }
     if server.encoding != "UTF8" {
         let remedy = "make the database anew with ENCODING 'UTF8'";
@@ -324,7 +323,7 @@ mod tests {
     fn server() -> Server {
         Server {
             version: "17.2".to_owned(),
-            version_number: 170_002,
+            major_version: 17,
             encoding: "UTF8".to_owned(),
             clock: Clock::default().now(),
             can_create: true,
@@ -337,7 +336,7 @@ mod tests {
     #[test]
     fn servers_of_no_use_are_found_out() {
         assert_eq!(version(&server(), false).state, State::Ok);
-        let old = Server { version_number: 140_012, ..server() };
+        let old = Server { major_version: 14, ..server() };
         assert_eq!(version(&old, false).state, State::Failed);
         let ascii = Server { encoding: "SQL_ASCII".to_owned(), ..server() };
         assert_eq!(version(&ascii, false).state, State::Failed);

@@ -11,15 +11,18 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{DbError, pool::connect};
 use crate::telemetry::Chain;
 
+/// The major version of the oldest server that the product is made for.
+pub const OLDEST_SERVER: u32 = 15;
+
 /// One server, seen by the role that connects to it.
 #[derive(Debug, Clone, QueryableByName)]
 pub struct Server {
     /// As in `17.2 (Debian 17.2-1)`.
     #[diesel(sql_type = Text)]
     pub version: String,
-    /// As in `170002`.
+    /// As in `17`.
     #[diesel(sql_type = Integer)]
-    pub version_number: i32,
+    pub major_version: i32,
     #[diesel(sql_type = Text)]
     pub encoding: String,
     #[diesel(sql_type = Timestamptz)]
@@ -43,7 +46,7 @@ pub struct Server {
 pub async fn inspect(url: &SecretString) -> Result<Server, DbError> {
     // The server's own clock is what this is about.
     const QUESTIONS: &str = "SELECT current_setting('server_version') AS version, \
-         current_setting('server_version_num')::int4 AS version_number, \
+         current_setting('server_version_num')::int4 / 10000 AS major_version, \
          current_setting('server_encoding') AS encoding, \
          clock_timestamp() AS clock, \
          coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS can_create, \

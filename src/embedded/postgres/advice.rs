@@ -3,14 +3,15 @@
 use std::{fs, path::PathBuf};
 
 use super::{
-    binaries::{self, Binaries, OLDEST},
+    binaries::{self, Binaries},
     fetch::Attempts,
 };
+use crate::db::inspect::OLDEST_SERVER;
 
 /// No server binaries of use on this machine, and none that could be fetched.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "no PostgreSQL server {OLDEST} or newer was found {}.{attempts}\n\
+    "no PostgreSQL server {OLDEST_SERVER} or newer was found {}.{attempts}\n\
      Install one:      {}\n\
      or use your own:  set DATABASE_URL=postgresql://user:password@host/database\n\
      or say where:     set PG_BIN to the directory that holds postgres and initdb",

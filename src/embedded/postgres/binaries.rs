@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use super::super::child::Account;
+use crate::{db::inspect::OLDEST_SERVER, embedded::child::Account};
 
 /// Where packages put versioned servers: a directory, what stands before the version in the
 /// names below it, and where the binaries are below that.
@@ -20,9 +20,6 @@ const USUAL: [(&str, &str); 6] = [
     ("/Library/PostgreSQL", ""),
     ("/Applications/Postgres.app/Contents/Versions", ""),
 ];
-
-/// The oldest server that the product is made for.
-pub(super) const OLDEST: u32 = 15;
 
 /// The directory with `postgres`, `initdb` and `pg_ctl`, which run here.
 #[derive(Debug, Clone)]
@@ -77,7 +74,7 @@ pub(super) fn find(chosen: Option<&Path>, cache: &Path, account: Option<Account>
 pub(super) fn choose(found: &[Binaries], made_by: Option<&str>) -> Option<Binaries> {
     let fits = |binaries: &&Binaries| match made_by {
         Some(version) => binaries.major.to_string() == version,
-        None => binaries.major >= OLDEST,
+        None => binaries.major >= OLDEST_SERVER,
     };
     found.iter().find(fits).cloned()
 }

@@ -43,12 +43,7 @@ async fn stop(program: &mut Program) {
 #[tokio::test(flavor = "multi_thread")]
 async fn application_and_sql_are_apart_with_the_request_id_on_each_line() {
     let (dir, db) = (dir(), TestDb::create().await);
-    let variables = [
-        ("DATABASE_URL", db.url.as_str()),
-        ("TWOFOLD_LOG__FORMAT", "json"),
-        // The request's span is there even so.
-        ("TWOFOLD_LOG__FILTER", "warn,twofold::api=info"),
-    ];
+    let variables = [("DATABASE_URL", db.url.as_str()), ("TWOFOLD_LOG__FORMAT", "json")];
     let mut program = Program::start(dir.path(), &variables);
     let body = json!({"email": "nobody@example.com", "password": "long enough for it"});
     let login = request(&program, Method::POST, "/api/v1/auth/login").json(body);
@@ -133,6 +128,8 @@ async fn a_fault_has_its_chain_and_in_development_a_backtrace() {
             ("DATABASE_URL", db.url.as_str()),
             ("TWOFOLD_ENV", environment),
             ("TWOFOLD_LOG__FILES", "true"),
+            // The request's span is there even so.
+            ("TWOFOLD_LOG__FILTER", "warn"),
         ];
         let mut program = Program::start(dir.path(), &variables);
         let body = json!({"email": "nobody@example.com", "password": "long enough for it"});

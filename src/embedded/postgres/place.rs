@@ -50,6 +50,7 @@ impl Place {
         create(&base)?;
         let account = account.map(|usual| owner(&base.join("data")).unwrap_or(usual));
         if !base.join("data").exists() {
+            refuse_foreign(&base)?;
             make_private(&base, account)?;
         }
         let socket_dir = if base.as_os_str().len() > MAX_SOCKET_DIR {
@@ -171,6 +172,19 @@ fn create(dir: &Path) -> Result<(), PostgresError> {
     fs::create_dir_all(dir).map_err(PostgresError::io("can't create", dir))
 }
 
+/// A directory that holds other things, to which a link may have led, is not made ours.
+fn refuse_foreign(dir: &Path) -> Result<(), PostgresError> {
+    const OURS: [&str; 4] = [LOCK, "postgres.log", "data.unfinished", "binaries"];
+    let failed = |source| PostgresError::io("can't use for the database", dir)(source);
+    for entry in fs::read_dir(dir).map_err(failed)? {
+        let name = entry.map_err(failed)?.file_name();
+        if !OURS.iter().any(|ours| name == *ours) {
+            return Err(failed(io::ErrorKind::DirectoryNotEmpty.into()));
+        }
+    }
+    Ok(())
+}
+
 fn make_private(dir: &Path, account: Option<Account>) -> Result<(), PostgresError> {
     if let Some(account) = account {
         chown(dir, Some(account.uid), Some(account.gid))
@@ -232,5 +246,19 @@ mod tests {
         fs::set_permissions(&made, fs::Permissions::from_mode(0o777)).expect("mode");
         assert!(private_socket_dir(base.path(), None).is_err(), "open to others");
         fs::remove_dir(&made).expect("removed");
+    }
+
+    #[test]
+    fn a_directory_with_other_things_is_not_taken_over() {
+        let dir = tempfile::tempdir().expect("temporary directory");
+        let mode = || fs::metadata(dir.path()).expect("there").mode() & 0o777;
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("mode");
+        fs::write(dir.path().join("letters"), "").expect("file");
+        assert!(Place::prepare(dir.path()).is_err());
+        assert_eq!(mode(), 0o755);
+        fs::remove_file(dir.path().join("letters")).expect("removed");
+        fs::write(dir.path().join(LOCK), "").expect("file");
+        assert!(Place::prepare(dir.path()).is_ok());
+        assert_eq!(mode(), 0o700);
     }
 }

@@ -5,7 +5,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Write},
+    io::{self, BufWriter, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -21,7 +21,8 @@ pub(super) struct DailyFile {
     retention_days: u32,
     clock: Clock,
     today: NaiveDate,
-    file: File,
+    /// Flushed by the writing thread whenever it has caught up.
+    file: BufWriter<File>,
 }
 
 impl DailyFile {
@@ -71,20 +72,24 @@ impl DailyFile {
     }
 }
 
-fn append_to(dir: &Path, name: &str, day: NaiveDate) -> io::Result<File> {
+fn append_to(dir: &Path, name: &str, day: NaiveDate) -> io::Result<BufWriter<File>> {
     if !dir.is_dir() {
         fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
     }
     let path = dir.join(format!("{name}.{day}.log"));
     // Not through a link, which another account may have put there.
     let no_links = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    OpenOptions::new().create(true).append(true).mode(0o640).custom_flags(no_links).open(path)
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).mode(0o640).custom_flags(no_links);
+    Ok(BufWriter::new(options.open(path)?))
 }
 
 impl Write for DailyFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.turn();
-        self.file.write(line)
+        // In one piece: a line is never cut by the end of the buffer.
+        self.file.write_all(line)?;
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -105,6 +110,11 @@ mod tests {
     fn names(dir: &Path) -> BTreeSet<String> {
         let entries = fs::read_dir(dir).expect("readable").flatten();
         entries.map(|entry| entry.file_name().into_string().expect("UTF-8")).collect()
+    }
+
+    fn write(file: &mut DailyFile, line: &[u8]) {
+        file.write_all(line).expect("written");
+        file.flush().expect("flushed");
     }
 
     #[test]
@@ -130,20 +140,20 @@ mod tests {
             days.chain(others.map(str::to_owned)).collect::<BTreeSet<String>>()
         };
         assert_eq!(names(&dir), expected(0..=6));
-        file.write_all(b"today\n").expect("written");
+        write(&mut file, b"today\n");
         let mode = fs::metadata(old("application", 0)).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o640);
         assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "today\n");
 
         clock.advance(TimeDelta::days(1));
-        file.write_all(b"tomorrow\n").expect("written");
+        write(&mut file, b"tomorrow\n");
         assert_eq!(names(&dir), expected(0..=6));
         assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "tomorrow\n");
         assert_eq!(fs::read_to_string(old("application", 1)).expect("read"), "today\n");
 
         // Nothing was written for a while: age counts, not the number of files.
         clock.advance(TimeDelta::days(5));
-        file.write_all(b"later\n").expect("written");
+        write(&mut file, b"later\n");
         let kept: BTreeSet<String> =
             [0, 5, 6].map(|back| format!("application.{}.log", day(back))).into();
         let of_ours = names(&dir).into_iter().filter(|n| n.starts_with("application.2"));
@@ -152,7 +162,7 @@ mod tests {
         // A restart appends.
         drop(file);
         let mut file = DailyFile::open(&dir, "application", 7, clock.clone()).expect("opened");
-        file.write_all(b"again\n").expect("written");
+        write(&mut file, b"again\n");
         assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "later\nagain\n");
     }
 }

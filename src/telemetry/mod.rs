@@ -6,7 +6,7 @@ mod chain;
 mod files;
 
 use std::{
-    io::{self, IsTerminal},
+    io::{self, BufWriter, IsTerminal},
     path::PathBuf,
 };
 
@@ -74,7 +74,7 @@ pub fn init(options: &Options, clock: &Clock) -> io::Result<Guard> {
         Ok(Some(writer(tracing_appender::non_blocking(file))))
     };
     let (application, sql) = (file("application")?, file("sql")?);
-    let terminal = writer(tracing_appender::non_blocking(io::stderr()));
+    let terminal = writer(tracing_appender::non_blocking(BufWriter::new(io::stderr())));
 
     let all_sql = sql.is_none() && options.sql_without_file;
     let wanted =

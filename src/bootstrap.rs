@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use poem::{Endpoint, Response, Route};
+use poem::{Endpoint, Response};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use database::Database;
@@ -21,7 +21,7 @@ pub use storage::storage;
 
 use crate::{
     adapters::{clock::Clock, mailer::Mailer, random::Random, storage::Storage},
-    api::{self, client::v1::config::PlatformRelease, middleware::edge::Limits},
+    api::{self, Additions, client::v1::config::PlatformRelease, middleware::limits::Limits},
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     server::{Listener, TlsFiles},
@@ -133,11 +133,11 @@ pub fn core(
     })
 }
 
-/// The HTTP side. `extra` holds routes beside ours: a product's own, or a test's.
+/// The HTTP side, with what stands beside ours.
 pub fn application(
     settings: &Settings,
     core: Arc<Core>,
-    extra: Route,
+    additions: Additions,
 ) -> impl Endpoint<Output = Response> + 'static {
     let releases = settings.release.iter().map(|(platform, release)| PlatformRelease {
         platform: platform.clone(),
@@ -156,7 +156,7 @@ pub fn application(
         docs: settings.docs.enabled,
         releases: releases.collect(),
     };
-    api::application(core, options, extra)
+    api::application(core, options, additions)
 }
 
 fn sessions(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Sessions {

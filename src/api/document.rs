@@ -1,16 +1,19 @@
 //! Finishes an OpenAPI document: what poem-openapi enforces but can't say.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fmt::Write,
 };
 
-use poem::http::Method;
+use poem::http::{HeaderName, HeaderValue, Method};
 use regex::Regex;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::error::DOCUMENTED;
+use super::{
+    error::DOCUMENTED,
+    version::{ApiVersion, Deprecation, Surface},
+};
 use crate::services::Code;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -18,6 +21,9 @@ const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "
 /// A finished document, as it is published.
 #[derive(Debug)]
 pub struct Document {
+    pub surface: Surface,
+    /// Such as `v1`.
+    pub version: &'static str,
     json: Value,
     /// The JSON text that is served, exported and committed.
     pub text: String,
@@ -43,13 +49,18 @@ struct Route {
     path: String,
     /// Its methods, as the `Allow` header lists them.
     allow: String,
+    /// What answers say of the methods that are on their way out.
+    notices: HashMap<Method, Vec<(HeaderName, HeaderValue)>>,
 }
 
 impl Document {
     /// Takes what poem-openapi made; `public_url` is where the server is reached, if that is known.
+    ///
+    /// # Panics
+    /// When a deprecation names no operation: a fault of the program that its first start shows.
     #[must_use]
-    pub fn finish(made: &str, public_url: Option<&str>) -> Self {
-        let mut json: Value = serde_json::from_str(made).unwrap_or_default();
+    pub fn finish(made: &ApiVersion, public_url: Option<&str>) -> Self {
+        let mut json: Value = serde_json::from_str(&made.spec).unwrap_or_default();
         json["servers"] = public_url.map(|url| json!({"url": url})).into_iter().collect();
         close_request_schemas(&mut json);
         let mut patterns = BTreeMap::new();
@@ -59,6 +70,7 @@ impl Document {
         for (path, item) in json["paths"].as_object_mut().into_iter().flatten() {
             let Some(item) = item.as_object_mut() else { continue };
             let mut methods: BTreeSet<String> = BTreeSet::new();
+            let mut notices = HashMap::new();
             for (method, operation) in
                 item.iter_mut().filter(|(m, _)| METHODS.contains(&m.as_str()))
             {
@@ -67,16 +79,53 @@ impl Document {
                 if operation.get("security").is_none() {
                     operation["security"] = json!([]);
                 }
+                let found =
+                    made.deprecations.iter().find(|d| operation["operationId"] == d.operation_id);
+                if let (Some(deprecation), Ok(method)) =
+                    (found, method.to_uppercase().parse::<Method>())
+                {
+                    deprecate(operation, deprecation);
+                    notices.insert(method, deprecation.headers());
+                }
             }
             if methods.contains("GET") {
                 methods.insert("HEAD".to_owned());
             }
             let allow = methods.into_iter().collect::<Vec<_>>().join(", ");
-            routes.insert(shape(path), Route { path: path.clone(), allow });
+            routes.insert(shape(path), Route { path: path.clone(), allow, notices });
         }
+        let announced: usize = routes.values().map(|route| route.notices.len()).sum();
+        assert_eq!(announced, made.deprecations.len(), "each deprecation names an operation");
         let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
         text.push('\n');
-        Self { json, text, routes, patterns }
+        Self { surface: made.surface, version: made.version, json, text, routes, patterns }
+    }
+
+    /// What files and addresses call it: `client`, and `client-v2` from the second version on.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let surface = self.surface.name();
+        if self.version == "v1" {
+            surface.to_owned()
+        } else {
+            format!("{surface}-{}", self.version)
+        }
+    }
+
+    /// The headers by which an operation says that it is on its way out.
+    pub(super) fn notices(
+        &self,
+        method: &Method,
+        pattern: &str,
+    ) -> Option<&[(HeaderName, HeaderValue)]> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        let route = self.routes.get(&shape(pattern))?;
+        route.notices.get(method).map(Vec::as_slice)
+    }
+
+    /// What people call the API.
+    pub(super) fn title(&self) -> &str {
+        self.json["info"]["title"].as_str().unwrap_or_default()
     }
 
     /// The paths, with their parameters in braces.
@@ -85,7 +134,7 @@ impl Document {
     }
 
     /// Every operation, in the order of the document.
-    pub(super) fn operations(&self) -> impl Iterator<Item = Operation> {
+    pub fn operations(&self) -> impl Iterator<Item = Operation> {
         let paths = self.json["paths"].as_object().into_iter().flatten();
         paths.flat_map(|(path, item)| {
             let methods = item.as_object().into_iter().flatten();
@@ -143,6 +192,37 @@ pub fn description(purpose: &str) -> String {
         let _ = writeln!(text, "| {number} | `{identifier}` | {message} |");
     }
     text + "\n</details>\n"
+}
+
+/// Says in the document what the operation's answers say by header.
+fn deprecate(operation: &mut Value, deprecation: &Deprecation) {
+    operation["deprecated"] = true.into();
+    let described = [
+        ("deprecation", "Since when this operation is deprecated (RFC 9745)."),
+        ("sunset", "From when on it may be gone (RFC 8594)."),
+        ("link", "A page that says what to use instead."),
+    ];
+    let sent = deprecation.headers();
+    let headers = described.iter().filter(|(name, _)| sent.iter().any(|(one, _)| one == name));
+    let headers: Map<String, Value> = headers
+        .map(|(name, text)| {
+            let described = json!({"description": text, "schema": {"type": "string"}});
+            (titled(name), described)
+        })
+        .collect();
+    for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        let all = response["headers"].as_object().cloned().unwrap_or_default();
+        response["headers"] = all.into_iter().chain(headers.clone()).collect::<Map<_, _>>().into();
+    }
+    if let Some(sunset) = deprecation.sunset {
+        operation["x-sunset"] = sunset.to_string().into();
+    }
+}
+
+/// As header names are usually written.
+fn titled(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
 }
 
 /// poem-openapi routes `:param0` where the document says `{id}`: only the shapes agree.

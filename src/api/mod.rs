@@ -13,19 +13,16 @@ pub mod middleware;
 pub mod pages;
 pub mod types;
 pub mod validation;
+pub mod version;
 
 use std::sync::Arc;
 
 use poem::{Endpoint, EndpointExt, Response, Route};
 
 use crate::services::Core;
-use document::Document;
-pub use document::Operation;
-use middleware::edge::{Edge, Limits};
-
-/// Where each surface lives.
-pub const CLIENT_PREFIX: &str = "/api/v1";
-pub const BACKOFFICE_PREFIX: &str = "/api/v1/backoffice";
+pub use document::{Document, Operation};
+use middleware::{edge::Edge, failures::Failures, limits::Limits};
+pub use version::{ApiVersion, Deprecation, Surface};
 
 /// What the HTTP side is told by the settings.
 #[derive(Debug, Clone)]
@@ -38,57 +35,59 @@ pub struct Options {
     pub releases: Vec<client::v1::config::PlatformRelease>,
 }
 
-/// Both finished documents.
-#[derive(Debug)]
-pub struct Documents {
-    pub client: Arc<Document>,
-    pub backoffice: Arc<Document>,
+/// What stands beside what comes with Twofold: a product's own, or a test's.
+#[derive(Default)]
+pub struct Additions {
+    pub routes: Route,
+    pub versions: Vec<ApiVersion>,
 }
 
-impl Documents {
-    /// Makes the documents; needs no database. `public_url` becomes their server.
-    #[must_use]
-    pub fn make(public_url: Option<&str>) -> Self {
-        let client = client::v1::service().spec();
-        let backoffice = backoffice::v1::service().spec();
-        Self {
-            client: Arc::new(Document::finish(&client, public_url)),
-            backoffice: Arc::new(Document::finish(&backoffice, public_url)),
-        }
-    }
-
-    /// Every operation of both surfaces.
-    #[must_use]
-    pub fn operations(&self) -> Vec<Operation> {
-        self.client.operations().chain(self.backoffice.operations()).collect()
+impl From<Route> for Additions {
+    fn from(routes: Route) -> Self {
+        Self { routes, versions: Vec::new() }
     }
 }
 
-/// The whole HTTP side. `extra` holds a product's own routes beside ours.
+/// Every version of both APIs; needs no database.
+fn versions() -> Vec<ApiVersion> {
+    vec![client::v1::version(), backoffice::v1::version()]
+}
+
+/// Every finished document. `public_url` becomes their server.
+#[must_use]
+pub fn documents(public_url: Option<&str>) -> Vec<Arc<Document>> {
+    versions().iter().map(|version| Arc::new(Document::finish(version, public_url))).collect()
+}
+
+/// The whole HTTP side.
 pub fn application(
     core: Arc<Core>,
     options: Options,
-    extra: Route,
+    additions: Additions,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let documents = Documents::make(options.public_url.as_deref());
-    let client = client::v1::service();
-    let backoffice = backoffice::v1::service();
-
-    let mut routes = extra
+    let mut routes = additions
+        .routes
         .at("/health/live", poem::get(health::live))
         .at("/health/ready", poem::get(health::ready));
+    let mut documents = Vec::new();
+    for version in versions().into_iter().chain(additions.versions) {
+        let document = Arc::new(Document::finish(&version, options.public_url.as_deref()));
+        routes = routes.nest(version.prefix(), version.endpoint.data(document.clone()));
+        documents.push(document);
+    }
     if options.docs {
-        routes = pages::mount(routes, &documents, &client, &backoffice);
+        routes = pages::mount(routes, &documents);
         if core.mails.mailer.outbox_folder().is_some() {
             routes = pages::mount_outbox(routes);
         }
     }
-    let both = [&documents.client, &documents.backoffice].map(Arc::clone);
-    let edge = Edge::new(options.limits, both, core.random, core.clock.clone());
+    let documents: Arc<[Arc<Document>]> = documents.into();
+    let edge = Edge::new(&documents, core.random, core.clock.clone());
+    // From the inside out.
     routes
-        .nest(BACKOFFICE_PREFIX, backoffice.data(documents.backoffice))
-        .nest(CLIENT_PREFIX, client.data(documents.client))
         .data(Arc::new(options.releases))
         .data(core)
+        .with(options.limits)
+        .with(Failures::new(documents))
         .with(edge)
 }

@@ -222,15 +222,25 @@ impl Walk<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use poem::{EndpointExt, Route};
     use serde_json::json;
+
+    use super::*;
+    use crate::api::version::{ApiVersion, Surface};
 
     fn faults(schema: &Value, value: &Value) -> Vec<(String, &'static str)> {
         let document = json!({
             "paths": {},
             "components": {"schemas": {"Body": schema, "City": {"type": "string", "maxLength": 3}}}
         });
-        let document = Document::finish(&document.to_string(), None);
+        let version = ApiVersion {
+            surface: Surface::Client,
+            version: "v1",
+            spec: document.to_string(),
+            endpoint: Route::new().map_to_response().boxed(),
+            deprecations: Vec::new(),
+        };
+        let document = Document::finish(&version, None);
         let found = check(&document, document.schema("Body"), value);
         found.into_iter().map(|fault| (fault.field, fault.rule)).collect()
     }

@@ -13,7 +13,7 @@ use super::{
     output::{Outcome, Output, table},
 };
 use crate::{
-    api::{Documents, Operation},
+    api::{self, Operation},
     config,
 };
 
@@ -25,6 +25,9 @@ pub(super) enum Openapi {
   twofold openapi export backoffice -o backoffice.json")]
     Export {
         surface: Surface,
+        /// Which version of the API
+        #[arg(long, default_value = "v1")]
+        api_version: String,
         /// The file to write, instead of standard output
         #[arg(long, short)]
         output: Option<PathBuf>,
@@ -45,11 +48,16 @@ pub(super) enum Page {
     Commands,
 }
 
-pub(super) fn export(surface: Surface, output: Option<PathBuf>) -> Outcome {
-    let documents = Documents::make(None);
-    let document = match surface {
-        Surface::Client => documents.client,
-        Surface::Backoffice => documents.backoffice,
+pub(super) fn export(surface: Surface, version: &str, output: Option<PathBuf>) -> Outcome {
+    let surface = match surface {
+        Surface::Client => api::Surface::Client,
+        Surface::Backoffice => api::Surface::Backoffice,
+    };
+    let documents = api::documents(None);
+    let of_surface = || documents.iter().filter(|document| document.surface == surface);
+    let Some(document) = of_surface().find(|document| document.version == version) else {
+        let known: Vec<&str> = of_surface().map(|document| document.version).collect();
+        return Err(format!("there is no version {version}; known: {}", known.join(", ")).into());
     };
     match output {
         Some(path) => std::fs::write(&path, &document.text)
@@ -73,7 +81,8 @@ pub(super) fn completions(shell: Shell) -> Outcome {
 
 /// Every operation of both documents.
 pub(super) fn routes(output: Output) -> Outcome {
-    let routes: Vec<Operation> = Documents::make(None).operations();
+    let documents = api::documents(None);
+    let routes: Vec<Operation> = documents.iter().flat_map(|one| one.operations()).collect();
     let mut rows = vec![["METHOD", "PATH", "OPERATION", "NEEDS"].map(String::from).into()];
     rows.extend(routes.iter().map(|route| {
         let needs = if route.needs_token { "a token" } else { "nothing" };

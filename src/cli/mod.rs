@@ -146,8 +146,8 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command, output: Output) -> Outcome {
     match command {
-        Command::Openapi(documents::Openapi::Export { surface, output }) => {
-            documents::export(surface, output)
+        Command::Openapi(documents::Openapi::Export { surface, api_version, output }) => {
+            documents::export(surface, &api_version, output)
         }
         Command::Routes => documents::routes(output),
         Command::Completions { shell } => documents::completions(shell),

@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use poem::Route;
 use tokio::sync::watch;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
 };
 use crate::{
     adapters::clock::Clock,
+    api::Additions,
     bootstrap::{self, Database},
     config::{Environment, Settings},
     db::{Origin, migrations},
@@ -51,7 +51,7 @@ async fn serve_with(
     };
     let (stop_jobs, stopped) = watch::channel(false);
     let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped));
-    let application = bootstrap::application(settings, core.clone(), Route::new());
+    let application = bootstrap::application(settings, core.clone(), Additions::default());
     let (listen, base_url) = (settings.server.listen.to_string(), listener.base_url());
     database.announce(base_url.as_ref().unwrap_or(&listen));
     let banner = Banner {

@@ -27,3 +27,4 @@ mod pages;
 mod program;
 mod storage;
 mod support;
+mod versions;

@@ -1,4 +1,6 @@
-//! What stands around every request.
+//! What every request passes through, each in a layer of its own; `api/mod.rs` has their order.
 
 pub mod edge;
+pub mod failures;
+pub mod limits;
 mod path_words;

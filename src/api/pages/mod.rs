@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use minijinja::{Environment, Value, context, value::Serde};
 use poem::{
-    Endpoint, IntoResponse, Response, Route, RouteMethod,
+    Endpoint, EndpointExt, IntoResponse, Response, Route, RouteMethod,
     endpoint::make_sync,
     handler,
     http::{HeaderValue, StatusCode, header},
     web::{Data, Path},
 };
-use poem_openapi::{OpenApi, OpenApiService};
+use poem_openapi::OpenApiService;
+use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Documents, document::Document, error::ApiError};
+use super::{document::Document, error::ApiError};
 use crate::{
     adapters::mailer::{OutboxMail, read_outbox},
     services::{Code, Core, ServiceError},
@@ -24,16 +25,12 @@ const CSP: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-
     img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src blob:; \
     base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 
-/// Navigation at `/`, and for each surface Swagger UI, ReDoc, the document and its export.
-pub(super) fn mount<C: OpenApi + 'static, B: OpenApi + 'static>(
-    routes: Route,
-    documents: &Documents,
-    client: &OpenApiService<C, ()>,
-    backoffice: &OpenApiService<B, ()>,
-) -> Route {
-    let routes = surface(routes, "client", &documents.client, client);
-    surface(routes, "backoffice", &documents.backoffice, backoffice)
-        .at("/", poem::get(navigation))
+/// Navigation at `/`, and for each document Swagger UI, ReDoc, the document and its export.
+pub(super) fn mount(routes: Route, documents: &[Arc<Document>]) -> Route {
+    let cards: Arc<[Card]> = documents.iter().map(|document| Card::of(document)).collect();
+    let routes = documents.iter().fold(routes, surface);
+    routes
+        .at("/", poem::get(navigation).data(cards))
         .at("/docs", redirect("/client/docs"))
         .at("/redoc", redirect("/client/redoc"))
         .at("/openapi.json", redirect("/client/openapi.json"))
@@ -44,25 +41,23 @@ pub(super) fn mount_outbox(routes: Route) -> Route {
     routes.at("/outbox", poem::get(outbox)).at("/outbox/:id", poem::get(outbox_mail))
 }
 
-fn surface<T: OpenApi + 'static>(
-    routes: Route,
-    name: &str,
-    document: &Arc<Document>,
-    service: &OpenApiService<T, ()>,
-) -> Route {
-    let made = service.spec();
+fn surface(routes: Route, document: &Arc<Document>) -> Route {
+    // The pages of an API without operations, which get the finished document in its place.
+    let empty = OpenApiService::new((), "", "");
+    let made = empty.spec();
     // The document stands inside a script: it must not be able to end it.
     let inline = document.text.replace("</", "<\\/");
     let page = |html: String| html.replacen(&made, &inline, 1);
-    let swagger = format!("<!DOCTYPE html>{}", page(service.swagger_ui_html()));
-    let redoc = without_web_fonts(&page(service.redoc_html()));
+    let swagger = format!("<!DOCTYPE html>{}", page(empty.swagger_ui_html()));
+    let redoc = without_web_fonts(&page(empty.redoc_html()));
     // poem-openapi leaves room for a page header, which there is none of.
     let redoc = redoc.replace("scrollYOffset: 50", "scrollYOffset: 0");
-    let export = attachment(document.clone(), name);
+    let (name, folder) = (document.name(), folder(document));
+    let export = attachment(document.clone(), &name);
     routes
-        .at(format!("/{name}/docs"), poem::get(constant(swagger)))
-        .at(format!("/{name}/redoc"), poem::get(constant(redoc)))
-        .at(format!("/{name}/openapi.json"), poem::get(json(document.clone())))
+        .at(format!("{folder}/docs"), poem::get(constant(swagger)))
+        .at(format!("{folder}/redoc"), poem::get(constant(redoc)))
+        .at(format!("{folder}/openapi.json"), poem::get(json(document.clone())))
         .at(format!("/api-docs/{name}.json"), poem::get(export))
 }
 
@@ -128,10 +123,40 @@ fn render(name: &str, values: Value) -> Result<Response, ServiceError> {
     Ok(page(template.render(values).map_err(ServiceError::internal)?))
 }
 
+/// Where the pages of a document are.
+fn folder(document: &Document) -> String {
+    let surface = document.surface.name();
+    match document.version {
+        "v1" => format!("/{surface}"),
+        version => format!("/{surface}/{version}"),
+    }
+}
+
+/// What the navigation says of a document.
+#[derive(Serialize)]
+struct Card {
+    title: String,
+    prefix: String,
+    folder: String,
+    name: String,
+}
+
+impl Card {
+    fn of(document: &Document) -> Self {
+        Self {
+            title: document.title().to_owned(),
+            prefix: document.surface.prefix(document.version),
+            folder: folder(document),
+            name: document.name(),
+        }
+    }
+}
+
 #[handler]
-async fn navigation(core: Data<&Arc<Core>>) -> poem::Result<Response> {
+async fn navigation(core: Data<&Arc<Core>>, cards: Data<&Arc<[Card]>>) -> poem::Result<Response> {
     let has_outbox = core.mails.mailer.outbox_folder().is_some();
-    let values = context! { version => env!("CARGO_PKG_VERSION"), has_outbox };
+    let cards = Serde(&**cards.0);
+    let values = context! { version => env!("CARGO_PKG_VERSION"), has_outbox, cards };
     Ok(render("navigation.html", values).map_err(ApiError)?.into_response())
 }
 

@@ -11,6 +11,7 @@ use twofold::{
         clock::Clock,
         mailer::{OutboxMail, read_outbox},
     },
+    api::{Additions, ApiVersion},
     bootstrap::{self, Database},
     config::Settings,
     db::Origin,
@@ -41,7 +42,7 @@ pub struct TestApp {
 #[derive(Default)]
 pub struct Builder {
     variables: Vec<(String, String)>,
-    routes: Option<Route>,
+    additions: Additions,
     database_url: Option<String>,
     listener: Option<Listener>,
 }
@@ -54,8 +55,15 @@ impl Builder {
     }
 
     /// A product's own routes.
-    pub fn routes(self, routes: Route) -> Self {
-        Self { routes: Some(routes), ..self }
+    pub fn routes(mut self, routes: Route) -> Self {
+        self.additions.routes = routes;
+        self
+    }
+
+    /// Another version of an API.
+    pub fn version(mut self, version: ApiVersion) -> Self {
+        self.additions.versions.push(version);
+        self
     }
 
     /// A database that isn't this test's.
@@ -100,8 +108,7 @@ impl Builder {
             None => Listener::bind(&free_port(), None).await.expect("bound"),
         };
         let base = listener.base_url().unwrap_or_default();
-        let routes = self.routes.unwrap_or_default();
-        let application = bootstrap::application(&settings, core.clone(), routes);
+        let application = bootstrap::application(&settings, core.clone(), self.additions);
         let mut until = stopped;
         let stopping = async move {
             let _ = until.changed().await;

@@ -5,7 +5,10 @@ pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};
 
-use crate::api::{BACKOFFICE_PREFIX, document};
+use crate::api::{
+    document,
+    version::{ApiVersion, Surface},
+};
 
 /// The parts of the document.
 #[derive(Tags)]
@@ -16,12 +19,11 @@ pub enum Tag {
     Users,
 }
 
-type Api = (auth::AuthApi, users::UsersApi);
-
 /// All operations; needs no database.
 #[must_use]
-pub fn service() -> OpenApiService<Api, ()> {
-    OpenApiService::new((auth::AuthApi, users::UsersApi), "Twofold Backoffice API", "1.0")
-        .description(document::description("For admin staff."))
-        .url_prefix(BACKOFFICE_PREFIX)
+pub fn version() -> ApiVersion {
+    let api = (auth::AuthApi, users::UsersApi);
+    let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0")
+        .description(document::description("For admin staff."));
+    ApiVersion::new(Surface::Backoffice, "v1", service)
 }

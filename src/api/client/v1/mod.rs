@@ -6,7 +6,10 @@ pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};
 
-use crate::api::{CLIENT_PREFIX, document};
+use crate::api::{
+    document,
+    version::{ApiVersion, Surface},
+};
 
 /// The parts of the document.
 #[derive(Tags)]
@@ -19,13 +22,11 @@ pub enum Tag {
     Config,
 }
 
-type Api = (auth::AuthApi, users::UsersApi, config::ConfigApi);
-
 /// All operations; needs no database.
 #[must_use]
-pub fn service() -> OpenApiService<Api, ()> {
+pub fn version() -> ApiVersion {
     let api = (auth::AuthApi, users::UsersApi, config::ConfigApi);
-    OpenApiService::new(api, "Twofold Client API", "1.0")
-        .description(document::description("For mobile and web apps."))
-        .url_prefix(CLIENT_PREFIX)
+    let service = OpenApiService::new(api, "Twofold Client API", "1.0")
+        .description(document::description("For mobile and web apps."));
+    ApiVersion::new(Surface::Client, "v1", service)
 }

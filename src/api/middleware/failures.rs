@@ -1,0 +1,107 @@
+//! The one way out for failures: from here on there are only answers.
+
+use std::sync::Arc;
+
+use poem::{
+    Endpoint, IntoResponse, Middleware, PathPattern, Request, Response, Result,
+    error::MethodNotAllowedError,
+    http::{HeaderValue, Method, Uri, header},
+};
+use poem_openapi::error::ParseParamError;
+
+use super::{
+    super::{document::Document, error, validation},
+    edge::RequestId,
+};
+use crate::services::{FieldError, ServiceError};
+
+/// The layer.
+pub struct Failures {
+    documents: Arc<[Arc<Document>]>,
+}
+
+impl Failures {
+    /// The documents tell which methods and parameters a route has.
+    #[must_use]
+    pub fn new(documents: Arc<[Arc<Document>]>) -> Self {
+        Self { documents }
+    }
+}
+
+impl<E: Endpoint> Middleware<E> for Failures {
+    type Output = FailuresEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        FailuresEndpoint { inner, documents: self.documents.clone() }
+    }
+}
+
+/// What [`Failures`] makes of an endpoint.
+pub struct FailuresEndpoint<E> {
+    inner: E,
+    documents: Arc<[Arc<Document>]>,
+}
+
+impl<E: Endpoint> Endpoint for FailuresEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let id = request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let mut response = match self.inner.call(request).await {
+            Ok(output) => output.into_response(),
+            Err(error) => self.answer(error, &method, &uri, &id),
+        };
+        self.announce(&mut response, &method);
+        Ok(response)
+    }
+}
+
+impl<E> FailuresEndpoint<E> {
+    fn answer(&self, error: poem::Error, method: &Method, uri: &Uri, id: &str) -> Response {
+        let pattern = error.data::<PathPattern>().cloned();
+        let route = pattern.as_ref().map(|pattern| &*pattern.0).unwrap_or_default();
+        let is_wrong_method = error.is::<MethodNotAllowedError>();
+        let failure = match error.downcast_ref::<ParseParamError>() {
+            Some(first) => ServiceError::invalid(self.query_faults(first, method, route, uri)),
+            None => error::classify(error),
+        };
+        let mut response = error::render(&failure, id);
+        if is_wrong_method {
+            let allow = self.documents.iter().find_map(|document| document.allow(route));
+            if let Ok(allow) = HeaderValue::from_str(allow.unwrap_or("GET, HEAD")) {
+                response.headers_mut().insert(header::ALLOW, allow);
+            }
+        }
+        if let Some(pattern) = pattern {
+            response.set_data(pattern);
+        }
+        response
+    }
+
+    /// All that is wrong with a query: poem-openapi stops at the first.
+    fn query_faults(
+        &self,
+        first: &ParseParamError,
+        method: &Method,
+        route: &str,
+        uri: &Uri,
+    ) -> Vec<FieldError> {
+        let all = self.documents.iter().find_map(|document| {
+            let operation = document.operation(method, route)?;
+            Some(validation::check_query(document, operation, uri.query().unwrap_or_default()))
+        });
+        let all = all.filter(|faults| !faults.is_empty());
+        all.unwrap_or_else(|| vec![FieldError::new(first.name, "invalid", "is not valid")])
+    }
+
+    /// Each answer of an operation that is on its way out says so, failures too.
+    fn announce(&self, response: &mut Response, method: &Method) {
+        let Some(pattern) = response.data::<PathPattern>().cloned() else { return };
+        let notices =
+            self.documents.iter().find_map(|document| document.notices(method, &pattern.0));
+        for (name, value) in notices.into_iter().flatten() {
+            response.headers_mut().append(name, value.clone());
+        }
+    }
+}

@@ -6,6 +6,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod authorization;
 mod backoffice_auth;
 mod backoffice_users;
 mod client_account;

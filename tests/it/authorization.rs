@@ -1,0 +1,274 @@
+//! Who may call what (OWASP ASVS 5.0, 8.2): every operation of both documents by every identity.
+//!
+//! A new operation has to be listed in [`OPERATIONS`], a new identity in [`expected`]; without its
+//! row the test fails, or doesn't compile.
+
+use std::collections::BTreeSet;
+
+use chrono::TimeDelta;
+use reqwest::Method;
+use serde_json::{Value, json};
+use twofold::{
+    api::{self, Surface},
+    services::{
+        sessions::Sessions,
+        tokens::{Subject, TokenKind},
+    },
+};
+use uuid::Uuid;
+
+use crate::support::{TestApp, app::PASSWORD};
+
+/// Whom an operation is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// Everybody; a token makes no difference.
+    Public,
+    /// Users, on what is theirs.
+    User,
+    /// Staff.
+    Staff,
+}
+
+use Access::{Public, Staff, User};
+
+const OPERATIONS: [(&str, Access); 21] = [
+    ("register_user", Public),
+    ("verify_email", Public),
+    ("resend_code", Public),
+    ("login_user", Public),
+    ("refresh_user_session", Public),
+    ("logout_user", User),
+    ("forgot_password", Public),
+    ("reset_password", Public),
+    ("get_current_user", User),
+    ("update_current_user", User),
+    ("get_health", Public),
+    ("get_release", Public),
+    ("login_admin", Public),
+    ("refresh_admin_session", Public),
+    ("logout_admin", Staff),
+    ("get_current_admin", Staff),
+    ("change_admin_password", Staff),
+    ("list_users", Staff),
+    ("get_user", Staff),
+    ("suspend_user", Staff),
+    ("reactivate_user", Staff),
+];
+
+macro_rules! identities {
+    ($($(#[doc = $doc:literal])* $name:ident),+ $(,)?) => {
+        /// Who sends a request.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        enum Identity { $($(#[doc = $doc])* $name),+ }
+
+        impl Identity {
+            const ALL: &[Self] = &[$(Self::$name),+];
+        }
+    };
+}
+
+identities! {
+    /// No token.
+    Anonymous,
+    /// Something that is no token.
+    Stranger,
+    /// A user who asks for what is theirs.
+    Owner,
+    /// A user beside the owner.
+    OtherUser,
+    /// A user with a token from before the suspension.
+    SuspendedUser,
+    /// A user whose access token is past its time.
+    ExpiredUser,
+    /// A user who has signed out.
+    SignedOutUser,
+    /// A user who sends the refresh token.
+    UserRefreshToken,
+    /// A member of the staff.
+    Admin,
+    ExpiredAdmin,
+    SignedOutAdmin,
+    AdminRefreshToken,
+}
+
+/// How an identity is refused; `None`: it is let in.
+#[expect(clippy::match_same_arms, reason = "a table, a block for each kind of operation")]
+fn expected(access: Access, identity: Identity) -> Option<(u16, &'static str)> {
+    use Identity::*;
+    let not_valid_here = Some((401, "invalid_token"));
+    match (access, identity) {
+        (Public, _) => None,
+        (User | Staff, Anonymous) => Some((401, "unauthenticated")),
+        (User | Staff, Stranger | UserRefreshToken | AdminRefreshToken) => not_valid_here,
+
+        (User, Owner | OtherUser) => None,
+        (User, SuspendedUser) => Some((403, "account_suspended")),
+        (User, ExpiredUser) => Some((401, "token_expired")),
+        (User, SignedOutUser) => Some((401, "session_ended")),
+        (User, Admin | ExpiredAdmin | SignedOutAdmin) => not_valid_here,
+
+        (Staff, Owner | OtherUser | SuspendedUser | ExpiredUser | SignedOutUser) => not_valid_here,
+        (Staff, Admin) => None,
+        (Staff, ExpiredAdmin) => Some((401, "token_expired")),
+        (Staff, SignedOutAdmin) => Some((401, "session_ended")),
+    }
+}
+
+const OWNER: &str = "ada@example.com";
+const OTHER: &str = "bob@example.com";
+
+struct World {
+    app: TestApp,
+    suspended: String,
+}
+
+impl World {
+    async fn make() -> Self {
+        let mut app = TestApp::start().await;
+        app.add_admin().await;
+        app.verified_user(OWNER).await;
+        app.verified_user(OTHER).await;
+        let suspended = app.user_token("eve@example.com").await;
+        let admin = text(&app.admin_login().await["access_token"]);
+        let users = app.get("/api/v1/backoffice/users?sort=-created_at").bearer(&admin);
+        let id = text(&users.send().await.data()["items"][0]["id"]);
+        let path = format!("/api/v1/backoffice/users/{id}/suspend");
+        let suspend = app.post(&path, json!({"reason": "Just a test."})).bearer(&admin);
+        assert_eq!(suspend.send().await.data()["email"], "eve@example.com");
+        Self { app, suspended }
+    }
+
+    /// A token of a session that nothing else uses.
+    async fn token(&self, identity: Identity) -> Option<String> {
+        use Identity::*;
+        let app = &self.app;
+        let access = |tokens: Value| text(&tokens["access_token"]);
+        Some(match identity {
+            Anonymous => return None,
+            Stranger => "e30.e30.e30".to_owned(),
+            Owner => access(app.login(OWNER).await),
+            OtherUser => access(app.login(OTHER).await),
+            SuspendedUser => self.suspended.clone(),
+            ExpiredUser => self.expired(&app.core.client_sessions),
+            SignedOutUser => {
+                let token = access(app.login(OTHER).await);
+                self.sign_out("/api/v1/auth/logout", &token).await;
+                token
+            }
+            UserRefreshToken => text(&app.login(OWNER).await["refresh_token"]),
+            Admin => access(app.admin_login().await),
+            ExpiredAdmin => self.expired(&app.core.staff_sessions),
+            SignedOutAdmin => {
+                let token = access(app.admin_login().await);
+                self.sign_out("/api/v1/backoffice/auth/logout", &token).await;
+                token
+            }
+            AdminRefreshToken => text(&app.admin_login().await["refresh_token"]),
+        })
+    }
+
+    async fn sign_out(&self, path: &str, token: &str) {
+        let answer = self.app.request(Method::POST, path).bearer(token).send().await;
+        assert_eq!(answer.status, 204);
+    }
+
+    fn expired(&self, sessions: &Sessions) -> String {
+        let core = &self.app.core;
+        let now = core.clock.now();
+        let subject = Subject { account_id: core.random.id(now), session_id: core.random.id(now) };
+        let (from, to) = (now - TimeDelta::hours(2), now - TimeDelta::hours(1));
+        let id = core.random.id(now);
+        sessions.tokens.sign(TokenKind::Access, subject, id, from, to).expect("signed")
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a text").to_owned()
+}
+
+/// The operations of both documents: id, surface, method, path, whether it needs a token, and the
+/// example of its body.
+fn operations() -> Vec<(String, Surface, Method, String, bool, Option<Value>)> {
+    let mut found = Vec::new();
+    for document in api::documents(None) {
+        let json: Value = serde_json::from_str(&document.text).expect("JSON");
+        for operation in document.operations() {
+            let described = &json["paths"][&operation.path][operation.method.to_lowercase()];
+            let schema = &described["requestBody"]["content"]
+                .as_object()
+                .and_then(|types| types.values().next())
+                .map(|body| body["schema"]["$ref"].as_str().expect("a reference"));
+            let example = schema.map(|schema| {
+                json.pointer(&format!("{}/example", &schema[1..])).expect("an example").clone()
+            });
+            let method = operation.method.parse().expect("a method");
+            let id = operation.operation_id.clone();
+            let needs_token = operation.needs_token;
+            found.push((id, document.surface, method, operation.path, needs_token, example));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_operation_is_listed_with_whom_it_is_for() {
+    let listed: BTreeSet<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
+    let operations = operations();
+    let documented: BTreeSet<&str> = operations.iter().map(|(id, ..)| id.as_str()).collect();
+    assert_eq!(listed, documented);
+    for (id, surface, _, path, needs_token, _) in &operations {
+        let access = OPERATIONS.iter().find(|(listed, _)| listed == id).expect("listed").1;
+        assert_eq!(*needs_token, access != Public, "{id}: the document says otherwise");
+        match surface {
+            Surface::Client => assert_ne!(access, Staff, "{id}"),
+            Surface::Backoffice => assert_ne!(access, User, "{id}"),
+        }
+        // The first operation on somebody's object needs a row for the others: 404, in each.
+        assert!(*surface == Surface::Backoffice || !path.contains('{'), "{id}: whose is it?");
+    }
+}
+
+/// Nobody gets further than they should, whatever else is wrong with the request.
+#[tokio::test]
+async fn every_identity_is_let_in_or_refused_as_the_table_says() {
+    let world = World::make().await;
+    for (id, _, method, path, _, example) in operations() {
+        let access = OPERATIONS.iter().find(|(listed, _)| *listed == id).expect("listed").1;
+        let paths =
+            [Uuid::nil().to_string(), "no-id".to_owned()].map(|id| path.replace("{id}", &id));
+        for &identity in Identity::ALL {
+            let token = world.token(identity).await;
+            let send = |path: &str, body: Option<&Value>| {
+                let request = world.app.request(method.clone(), path);
+                let request = match &token {
+                    Some(token) => request.bearer(token),
+                    None => request,
+                };
+                match body {
+                    Some(body) => request.json(body).send(),
+                    None => request.send(),
+                }
+            };
+            let at = format!("{id} by {identity:?}");
+            let bad = json!({"surely_unknown": 1});
+            let Some((status, error)) = expected(access, identity) else {
+                let answer = send(&paths[0], example.is_some().then_some(&bad)).await;
+                assert!(![401, 403].contains(&answer.status), "{at}: {}", answer.text);
+                let is_foreign = identity == Identity::OtherUser && access == User;
+                assert!(!is_foreign || !answer.text.contains(OWNER), "{at}: {}", answer.text);
+                continue;
+            };
+            for path in &paths {
+                for body in [None, Some(&bad), example.as_ref()] {
+                    let answer = send(path, body).await;
+                    let found = answer.json()["error"].as_str().map(str::to_owned);
+                    assert_eq!((answer.status, found.as_deref()), (status, Some(error)), "{at}");
+                }
+            }
+        }
+    }
+    // The accounts still have the password that they had.
+    let body = json!({"email": OWNER, "password": PASSWORD});
+    world.app.post("/api/v1/auth/login", body).send().await.data();
+}

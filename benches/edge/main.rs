@@ -1,0 +1,51 @@
+//! What the HTTP edge holds under hostile and excessive load: `cargo bench --bench edge`.
+//!
+//! Starts the release build on a private database, loads it over loopback, and prints a table, also
+//! to `target/edge.txt`. Figures that depend on the machine are ratios of runs side by side. With
+//! names of parts behind `--` only those run: `hostile`, `slow`, `overload`, `readiness`.
+
+#![expect(clippy::expect_used, reason = "a bench that can't run says why and ends")]
+
+mod hostile;
+mod load;
+mod overload;
+#[path = "../../tests/it/support/program.rs"]
+#[expect(dead_code, reason = "the tests use the rest")]
+mod program;
+mod readiness;
+mod report;
+mod server;
+mod slow;
+
+use report::Report;
+
+#[tokio::main]
+async fn main() {
+    allow_many_files();
+    // Cargo passes `--bench`.
+    let chosen: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
+    let mut report = Report::new();
+    if is_chosen("hostile") {
+        hostile::run(&mut report).await;
+    }
+    if is_chosen("slow") {
+        slow::run(&mut report).await;
+    }
+    if is_chosen("overload") {
+        overload::run(&mut report).await;
+    }
+    if is_chosen("readiness") {
+        readiness::run(&mut report).await;
+    }
+    report.finish();
+}
+
+/// Thousands of connections need as many file descriptors.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    setrlimit(Resource::Nofile, raised).expect("the limit of open files can be raised");
+}

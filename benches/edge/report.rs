@@ -1,0 +1,45 @@
+//! The table that is printed, and whether every condition held.
+
+use std::{fmt::Write, fs, process};
+
+pub struct Report {
+    text: String,
+    failed: usize,
+}
+
+impl Report {
+    pub fn new() -> Self {
+        let read = |path| fs::read_to_string(path).unwrap_or_default();
+        let cores = std::thread::available_parallelism().map_or(0, usize::from);
+        let memory = read("/proc/meminfo");
+        let memory = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
+        let kernel = read("/proc/sys/kernel/osrelease");
+        let mut report = Self { text: String::new(), failed: 0 };
+        let memory = memory.unwrap_or_default() / 1024 / 1024;
+        report.line(&format!("{cores} cores, {memory} GiB, Linux {}\n", kernel.trim()));
+        report
+    }
+
+    pub fn line(&mut self, line: &str) {
+        println!("{line}");
+        let _ = writeln!(self.text, "{line}");
+    }
+
+    /// One condition, what was seen, and whether it holds.
+    pub fn condition(&mut self, what: &str, seen: &str, holds: bool) {
+        self.failed += usize::from(!holds);
+        let verdict = if holds { "holds" } else { "FAILS" };
+        self.line(&format!("{verdict}  {what:<58} {seen}"));
+    }
+
+    /// Writes the file and ends with 1 if a condition failed.
+    pub fn finish(mut self) {
+        let failed = self.failed;
+        self.line(&format!("\n{failed} conditions failed"));
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/edge.txt");
+        fs::write(file, self.text).expect("written");
+        if failed > 0 {
+            process::exit(1);
+        }
+    }
+}

@@ -332,7 +332,7 @@ fn leave_out_impossible_failures(operation: &mut Value) {
     let none = Map::new();
     let listed = operation["responses"].as_object().unwrap_or(&none).clone();
     let possible = |status: u16| match status {
-        400 | 413 | 415 => body,
+        400 | 408 | 413 | 415 => body,
         422 => body || query,
         401 => security || login || refresh,
         403 => security || login,

@@ -1,8 +1,10 @@
 //! Every failure, whoever raised it, becomes the envelope here.
 
+use std::io;
+
 use poem::{
     IntoResponse, Response,
-    error::{MethodNotAllowedError, NotFoundError, ResponseError},
+    error::{MethodNotAllowedError, NotFoundError, ReadBodyError, ResponseError},
     http::{HeaderValue, StatusCode, header},
 };
 use poem_openapi::{
@@ -37,11 +39,12 @@ impl ResponseError for ApiError {
 }
 
 /// The failures of each operation; `document.rs` leaves out those that it can't have.
-pub(super) const DOCUMENTED: [(u16, &str); 10] = [
+pub(super) const DOCUMENTED: [(u16, &str); 11] = [
     (400, "The request can't be read."),
     (401, "No token, or one that is not valid; or wrong credentials."),
     (403, "Signed in, but not allowed."),
     (404, "Not there, or not yours."),
+    (408, "The body came too slowly."),
     (409, "In conflict with the present state."),
     (413, "The body is too large."),
     (415, "The body is not JSON."),
@@ -79,6 +82,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+        Kind::SlowClient => StatusCode::REQUEST_TIMEOUT,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
@@ -107,12 +111,24 @@ pub(super) fn classify(error: poem::Error) -> ServiceError {
         Code::MethodNotAllowed
     } else if error.is::<ContentTypeError>() {
         Code::UnsupportedMediaType
+    } else if is_late_body(&error) {
+        Code::SlowBody
     } else if error.status().is_client_error() {
         Code::Malformed
     } else {
         Code::Internal
     };
     ServiceError::from(code).caused_by(error.to_string())
+}
+
+/// Whether the server gave up on a body that came too slowly.
+fn is_late_body(error: &poem::Error) -> bool {
+    // poem puts what it gets into another one.
+    fn is_late(error: &io::Error) -> bool {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+        error.kind() == io::ErrorKind::TimedOut || inner.is_some_and(is_late)
+    }
+    matches!(error.downcast_ref(), Some(ReadBodyError::Io(error)) if is_late(error))
 }
 
 /// Logs a failure once, with its cause, and puts it into the envelope.

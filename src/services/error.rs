@@ -12,6 +12,7 @@ pub enum Kind {
     Forbidden,
     NotFound,
     MethodNotAllowed,
+    SlowClient,
     Conflict,
     TooLarge,
     UnsupportedMediaType,
@@ -79,6 +80,8 @@ catalogue! {
     RouteNotFound = 404, NotFound, "route_not_found", "There is no such address.";
     /// The path exists, but not with this method; see the `Allow` header.
     MethodNotAllowed = 405, MethodNotAllowed, "method_not_allowed", "This method is not allowed here.";
+    /// The body came too slowly, or stopped coming.
+    SlowBody = 408, SlowClient, "body_timeout", "The request came too slowly. Try again.";
     /// The body is larger than the limit.
     TooLarge = 413, TooLarge, "payload_too_large", "The request is too large.";
     /// The body has a type that is not read here.

@@ -24,7 +24,7 @@ use crate::{
     api::{self, Additions, client::v1::config::PlatformRelease, middleware::limits::Limits},
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
-    server::{Listener, TlsFiles},
+    server::{self, Listener, TlsFiles},
     services::{
         Core,
         health::Health,
@@ -83,6 +83,19 @@ pub async fn listener(settings: &Settings) -> Result<Listener, StartError> {
         check_every: CERTIFICATE_CHECK,
     });
     Ok(Listener::bind(&server.listen, tls).await?)
+}
+
+/// What clients may take.
+#[must_use]
+pub fn limits(settings: &Settings) -> server::Limits {
+    let server = &settings.server;
+    server::Limits {
+        connections: server::affordable_connections(server.max_connections),
+        read: Duration::from_millis(server.read_timeout_ms),
+        write: Duration::from_millis(server.write_timeout_ms),
+        idle: Duration::from_millis(server.idle_timeout_ms),
+        drain: Duration::from_millis(server.drain_timeout_ms),
+    }
 }
 
 /// Makes the services. Nothing is connected to yet.

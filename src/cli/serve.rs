@@ -71,7 +71,8 @@ async fn serve_with(
         return Err(format!("can't print where it is ({error}); {advice}").into());
     }
 
-    let drain = Duration::from_millis(settings.server.drain_timeout_ms);
+    let limits = bootstrap::limits(settings);
+    let delay = Duration::from_millis(settings.server.shutdown_delay_ms);
     let stop = {
         let core = core.clone();
         async move {
@@ -82,13 +83,15 @@ async fn serve_with(
                 server::stop_signal().await;
                 std::process::exit(130);
             });
+            // Until those who ask for readiness have heard of it.
+            tokio::time::sleep(delay).await;
         }
     };
-    let served = server::serve(listener, application, stop, drain).await;
+    server::serve(listener, application, limits, stop).await;
     let _ = stop_jobs.send(true);
-    let _ = tokio::time::timeout(drain, mail).await;
+    let _ = tokio::time::timeout(limits.drain, mail).await;
     tracing::info!("stopped");
-    Ok(served?)
+    Ok(())
 }
 
 /// As somebody who stands in the working directory would write it.

@@ -118,6 +118,11 @@ pub struct Server {
     pub public_url: Option<String>,
     pub max_body_bytes: usize,
     pub request_timeout_ms: u64,
+    pub max_connections: usize,
+    pub read_timeout_ms: u64,
+    pub write_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    pub shutdown_delay_ms: u64,
     pub drain_timeout_ms: u64,
 }
 

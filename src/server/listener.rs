@@ -1,17 +1,14 @@
 //! Accepts connections over TCP, TLS and a Unix socket alike.
 
-use std::{io, time::Duration};
+use std::{io, sync::Arc};
 
 use poem::{
     http::uri::Scheme,
-    listener::Acceptor,
     web::{LocalAddr, RemoteAddr},
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, UnixListener},
-    task::JoinSet,
-    time::{sleep, timeout},
+    net::{TcpListener, TcpStream, UnixListener, UnixStream},
 };
 use tokio_rustls::TlsAcceptor;
 
@@ -20,12 +17,8 @@ use super::{
     listen::reachable,
     tls::{TlsError, TlsFiles, server_config},
     unix::{self, SocketFile},
+    watched::{Activity, Watched},
 };
-
-/// A client that hasn't finished its TLS handshake by then is dropped.
-const HANDSHAKE_LIMIT: Duration = Duration::from_secs(10);
-/// How long to wait after an error, which the next try would most likely meet as well.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Why the product can't listen. Each message tells what to do.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +49,33 @@ fn advice(error: &io::Error) -> &'static str {
 }
 
 /// Both ways of one connection.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 
-/// A client that is connected, its TLS handshake done.
-pub struct Connection {
-    pub stream: Box<dyn Stream>,
+/// A client that has just connected.
+pub(super) struct Accepted {
+    socket: Client,
     pub remote: RemoteAddr,
+}
+
+enum Client {
+    Tcp(TcpStream),
+    Tls(TcpStream, TlsAcceptor),
+    Unix(UnixStream),
+}
+
+impl Accepted {
+    /// The connection once its TLS handshake is done, where there is one. The socket below tells
+    /// `activity` what goes through it.
+    pub async fn stream(self, activity: &Arc<Activity>) -> io::Result<Box<dyn Stream>> {
+        let activity = activity.clone();
+        Ok(match self.socket {
+            Client::Tcp(socket) => Box::new(Watched::new(socket, activity)),
+            Client::Tls(socket, tls) => Box::new(tls.accept(Watched::new(socket, activity)).await?),
+            Client::Unix(socket) => Box::new(Watched::new(socket, activity)),
+        })
+    }
 }
 
 enum Socket {
@@ -81,9 +93,7 @@ enum Socket {
 /// What connections come in by.
 pub struct Listener {
     socket: Socket,
-    address: LocalAddr,
-    /// They run beside each other, so that a slow client holds up nobody.
-    handshakes: JoinSet<Option<Connection>>,
+    pub(super) address: LocalAddr,
 }
 
 impl Listener {
@@ -109,7 +119,7 @@ impl Listener {
                 (Socket::Unix { _file: file, listener }, address)
             }
         };
-        Ok(Self { socket, address: LocalAddr(address), handshakes: JoinSet::new() })
+        Ok(Self { socket, address: LocalAddr(address) })
     }
 
     /// What the addresses of pages start with, such as `https://127.0.0.1:8001`; none for a Unix
@@ -120,7 +130,7 @@ impl Listener {
         Some(format!("{}://{address}", self.scheme()))
     }
 
-    fn scheme(&self) -> Scheme {
+    pub(super) fn scheme(&self) -> Scheme {
         match self.socket {
             Socket::Tcp { tls: Some(_), .. } => Scheme::HTTPS,
             _ => Scheme::HTTP,
@@ -128,70 +138,23 @@ impl Listener {
     }
 
     /// Waits for the next client. Dropping the future loses none.
-    pub async fn accept(&mut self) -> Connection {
-        loop {
-            let accepted = tokio::select! {
-                accepted = self.socket.accept() => accepted,
-                Some(done) = self.handshakes.join_next() => {
-                    match done {
-                        Ok(Some(connection)) => return connection,
-                        _ => continue,
-                    }
-                }
-            };
-            match (accepted, &self.socket) {
-                (Ok(connection), Socket::Tcp { tls: Some(tls), .. }) => {
-                    self.handshakes.spawn(handshake(tls.clone(), connection));
-                }
-                (Ok(connection), _) => return connection,
-                (Err(error), _) => {
-                    tracing::warn!("can't accept a connection: {error}");
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            }
-        }
-    }
-}
-
-impl Socket {
-    async fn accept(&self) -> io::Result<Connection> {
-        match self {
-            Self::Tcp { listener, .. } => {
+    pub(super) async fn accept(&self) -> io::Result<Accepted> {
+        Ok(match &self.socket {
+            Socket::Tcp { listener, tls } => {
                 let (stream, peer) = listener.accept().await?;
                 // Answers are written whole: waiting for more would only delay them. A client
                 // that is gone already, where this fails, is found out when it is read from.
                 let _ = stream.set_nodelay(true);
-                Ok(Connection { stream: Box::new(stream), remote: RemoteAddr(peer.into()) })
+                let socket = match tls {
+                    Some(tls) => Client::Tls(stream, tls.clone()),
+                    None => Client::Tcp(stream),
+                };
+                Accepted { socket, remote: RemoteAddr(peer.into()) }
             }
-            Self::Unix { listener, .. } => {
+            Socket::Unix { listener, .. } => {
                 let (stream, peer) = listener.accept().await?;
-                Ok(Connection { stream: Box::new(stream), remote: RemoteAddr(peer.into()) })
+                Accepted { socket: Client::Unix(stream), remote: RemoteAddr(peer.into()) }
             }
-        }
-    }
-}
-
-async fn handshake(tls: TlsAcceptor, connection: Connection) -> Option<Connection> {
-    let Connection { stream, remote } = connection;
-    let failed = match timeout(HANDSHAKE_LIMIT, tls.accept(stream)).await {
-        Ok(Ok(stream)) => return Some(Connection { stream: Box::new(stream), remote }),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => format!("not done within {HANDSHAKE_LIMIT:?}"),
-    };
-    tracing::debug!("the TLS handshake of {remote} failed: {failed}");
-    None
-}
-
-/// The listener in the hands of poem's server.
-impl Acceptor for Listener {
-    type Io = Box<dyn Stream>;
-
-    fn local_addr(&self) -> Vec<LocalAddr> {
-        vec![self.address.clone()]
-    }
-
-    async fn accept(&mut self) -> io::Result<(Self::Io, LocalAddr, RemoteAddr, Scheme)> {
-        let Connection { stream, remote } = Listener::accept(self).await;
-        Ok((stream, self.address.clone(), remote, self.scheme()))
+        })
     }
 }

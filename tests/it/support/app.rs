@@ -32,6 +32,7 @@ pub struct TestApp {
     client: reqwest::Client,
     read: BTreeSet<uuid::Uuid>,
     stop: watch::Sender<bool>,
+    server: JoinHandle<()>,
     mail: JoinHandle<()>,
     data_dir: tempfile::TempDir,
     /// Unless the test brought its own.
@@ -89,6 +90,7 @@ impl Builder {
             ("TWOFOLD_DATA_DIR", data_dir.path().to_str().expect("UTF-8")),
             ("TWOFOLD_DATABASE__POOL_MIN_IDLE", "1"),
             ("TWOFOLD_PASSWORDS__MEMORY_KIB", "8"),
+            ("TWOFOLD_SERVER__DRAIN_TIMEOUT_MS", "0"),
             ("TWOFOLD_PASSWORDS__ITERATIONS", "1"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -113,10 +115,11 @@ impl Builder {
         let stopping = async move {
             let _ = until.changed().await;
         };
-        tokio::spawn(server::serve(listener, application, stopping, Duration::ZERO));
+        let limits = bootstrap::limits(&settings);
+        let server = tokio::spawn(server::serve(listener, application, limits, stopping));
         let client = reqwest::Client::new();
         let read = BTreeSet::new();
-        TestApp { base, clock, core, client, read, stop, mail, data_dir, db }
+        TestApp { base, clock, core, client, read, stop, server, mail, data_dir, db }
     }
 }
 
@@ -144,6 +147,22 @@ impl TestApp {
 
     pub fn post(&self, path: &str, body: Value) -> Request {
         self.request(Method::POST, path).json(body)
+    }
+
+    /// Where it listens, as a client of its own needs it.
+    pub fn address(&self) -> &str {
+        self.base.split_once("://").expect("an address").1
+    }
+
+    /// Tells the server to stop.
+    pub fn stop(&self) {
+        let _ = self.stop.send(true);
+    }
+
+    /// Waits until the server has stopped.
+    pub async fn stopped(&mut self) {
+        let stopped = tokio::time::timeout(Duration::from_secs(30), &mut self.server).await;
+        stopped.expect("it stops").expect("without a panic");
     }
 
     /// The mails in the outbox, newest first.

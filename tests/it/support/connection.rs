@@ -14,8 +14,9 @@ use rustls::{
 };
 use serde_json::Value;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader},
     net::TcpStream,
+    time::timeout,
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 use twofold::server::TlsFiles;
@@ -68,6 +69,43 @@ pub async fn connect_tls(
 pub fn live(scheme: &str) -> Request<Full<Bytes>> {
     let uri = format!("{scheme}://localhost/health/live");
     Request::get(uri).header("host", "localhost").body(Full::default()).expect("a request")
+}
+
+/// A GET by HTTP/1.1.
+pub fn get(path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
+}
+
+/// Reads one answer by HTTP/1.1: its head and its body, which has a length.
+pub async fn answer(stream: &mut (impl AsyncRead + Unpin)) -> (String, String) {
+    let mut stream = BufReader::new(stream);
+    let (mut head, mut line) = (String::new(), String::new());
+    let mut length = 0;
+    while line != "\r\n" {
+        line.clear();
+        let read = within(stream.read_line(&mut line)).await.expect("a line");
+        assert_ne!(read, 0, "closed after {head:?}");
+        if let Some(value) = line.strip_prefix("content-length: ") {
+            length = value.trim().parse().expect("a number");
+        }
+        head.push_str(&line);
+    }
+    let mut body = vec![0; length];
+    within(stream.read_exact(&mut body)).await.expect("a body");
+    (head, String::from_utf8(body).expect("UTF-8"))
+}
+
+/// Waits until the server closes the connection; returns what it sent until then.
+pub async fn until_closed(stream: &mut (impl AsyncRead + Unpin)) -> Vec<u8> {
+    let mut sent = Vec::new();
+    // A reset closes it as well.
+    let _ = within(stream.read_to_end(&mut sent)).await;
+    sent
+}
+
+/// What must happen, in a time that even a busy machine keeps.
+pub async fn within<T>(future: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(30), future).await.expect("it happens")
 }
 
 /// A certificate for `localhost` that signs itself.

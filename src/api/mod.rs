@@ -21,7 +21,7 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 
 use crate::services::Core;
 pub use document::{Document, Operation};
-use middleware::{edge::Edge, failures::Failures, limits::Limits};
+use middleware::{edge::Edge, failures::Failures, host::Host, limits::Limits};
 pub use version::{ApiVersion, Deprecation, Surface};
 
 /// What the HTTP side is told by the settings.
@@ -88,6 +88,7 @@ pub fn application(
         .data(Arc::new(options.releases))
         .data(core)
         .with(options.limits)
+        .with(Host)
         .with(Failures::new(documents))
         .with(edge)
 }

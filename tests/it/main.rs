@@ -21,6 +21,7 @@ mod doctor;
 mod documents;
 mod fetch;
 mod health;
+mod hosts;
 mod listening;
 mod logs;
 mod mail;

@@ -2,5 +2,6 @@
 
 pub mod edge;
 pub mod failures;
+pub mod host;
 pub mod limits;
 mod path_words;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{error::ApiError, middleware::edge::RequestId};
 use crate::{
-    db::{Actor, Origin, admins::Admin, users::User},
+    db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
     services::{Core, ServiceError, accounts, staff},
 };
 
@@ -81,7 +81,8 @@ impl<'a> FromRequest<'a> for Origin {
 fn origin(request: &Request) -> Origin {
     let request_id = request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let user_agent = request.header(header::USER_AGENT).map(str::to_owned);
-    Origin { actor: Actor::Anonymous, request_id, ip_address: ip_address(request), user_agent }
+    let (ip_address, unit) = (ip_address(request), UnitOfWork::default());
+    Origin { actor: Actor::Anonymous, request_id, ip_address, user_agent, unit }
 }
 
 fn ip_address(request: &Request) -> Option<IpAddr> {

@@ -12,12 +12,14 @@ pub mod schema;
 pub mod sessions;
 mod sql_log;
 mod tx;
+mod unit_of_work;
 pub mod user_one_time_codes;
 pub mod users;
 
 pub use pool::{Db, DbError, PoolSettings, Pooled, is_url};
 pub use sql_log::{Logged, SqlLog};
 pub use tx::{Actor, Origin, Tx};
+pub use unit_of_work::{Lost, UnitOfWork};
 
 /// A connection to PostgreSQL.
 pub type Conn = diesel_async::AsyncPgConnection;

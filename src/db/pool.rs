@@ -193,11 +193,15 @@ impl Db {
         })
     }
 
-    /// Opens a transaction on behalf of `origin`. What isn't committed is rolled back.
+    /// Opens a transaction on behalf of `origin`, or goes on with the one whose commit its unit of
+    /// work has put off. What isn't committed is rolled back.
     ///
     /// # Errors
     /// As [`Db::conn`].
     pub async fn begin(&self, origin: &Origin) -> Result<Tx, DbError> {
+        if let Some(tx) = origin.unit.resume(origin) {
+            return Ok(tx);
+        }
         Tx::begin(self.conn().await?, self.inner.clock.now(), origin.clone()).await
     }
 

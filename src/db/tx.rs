@@ -12,7 +12,7 @@ use diesel_async::{AsyncConnection, TransactionManager};
 use tracing::Instrument;
 use uuid::Uuid;
 
-use super::{Conn, DbError, Pooled};
+use super::{Conn, DbError, Pooled, UnitOfWork};
 
 type Manager = <Conn as AsyncConnection>::TransactionManager;
 
@@ -27,6 +27,15 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// The account, if it is one.
+    #[must_use]
+    pub fn account_id(self) -> Option<Uuid> {
+        match self {
+            Self::User(id) | Self::Admin(id) => Some(id),
+            Self::Anonymous | Self::System => None,
+        }
+    }
+
     /// The admin, if it is one.
     #[must_use]
     pub fn admin_id(self) -> Option<Uuid> {
@@ -45,14 +54,21 @@ pub struct Origin {
     pub request_id: String,
     pub ip_address: Option<IpAddr>,
     pub user_agent: Option<String>,
+    /// What it is part of.
+    pub unit: UnitOfWork,
 }
 
 impl Origin {
     /// A change that no request asked for.
     #[must_use]
     pub fn system(what: &str) -> Self {
-        let request_id = what.to_owned();
-        Self { actor: Actor::System, request_id, ip_address: None, user_agent: None }
+        Self {
+            actor: Actor::System,
+            request_id: what.to_owned(),
+            ip_address: None,
+            user_agent: None,
+            unit: UnitOfWork::default(),
+        }
     }
 }
 
@@ -70,6 +86,8 @@ pub struct Tx {
     pub now: DateTime<Utc>,
     pub origin: Origin,
     after_commit: Vec<Hook>,
+    /// Whether it holds what was committed before, as far as its service knows.
+    is_resumed: bool,
 }
 
 impl Tx {
@@ -79,7 +97,14 @@ impl Tx {
         origin: Origin,
     ) -> Result<Self, DbError> {
         Manager::begin_transaction(&mut *conn).await?;
-        Ok(Self { conn: Some(conn), now, origin, after_commit: Vec::new() })
+        Ok(Self { conn: Some(conn), now, origin, after_commit: Vec::new(), is_resumed: false })
+    }
+
+    /// Goes on in the same transaction, at the same time.
+    pub(super) fn resumed_by(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self.is_resumed = true;
+        self
     }
 
     /// Runs `hook` once the change is durable: wake a worker, drop a cache entry. It can't fail
@@ -88,11 +113,16 @@ impl Tx {
         self.after_commit.push(Box::new(hook));
     }
 
-    /// Makes the change durable, then runs the hooks.
+    /// Makes the change durable, then runs the hooks. In a held [`UnitOfWork`] both wait for its
+    /// end.
     ///
     /// # Errors
     /// When the database did not confirm.
     pub async fn commit(mut self) -> Result<(), DbError> {
+        let unit = mem::take(&mut self.origin.unit);
+        if unit.is_held() {
+            return unit.put_off(self);
+        }
         if let Some(mut conn) = self.conn.take() {
             Manager::commit_transaction(&mut *conn).await?;
         }
@@ -105,6 +135,9 @@ impl Tx {
 
 impl Drop for Tx {
     fn drop(&mut self) {
+        if self.is_resumed {
+            self.origin.unit.lose();
+        }
         if let Some(mut conn) = self.conn.take()
             && let Ok(runtime) = tokio::runtime::Handle::try_current()
         {

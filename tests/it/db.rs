@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use twofold::{
     adapters::{clock::Clock, random::Random},
     db::{
-        Db, Logged, Origin, PoolSettings, SqlLog,
+        Db, Logged, Origin, PoolSettings, SqlLog, UnitOfWork,
         mails::{self, NewMail},
         user_one_time_codes::{self as codes, NewCode, Purpose},
         users::{self, NewUser},
@@ -65,6 +65,34 @@ async fn hooks_run_after_the_commit() {
     assert!(receiver.try_recv().is_err());
     tx.commit().await.expect("committed");
     assert_eq!(receiver.try_recv(), Ok("ran"));
+}
+
+#[tokio::test]
+async fn a_unit_of_work_is_one_transaction_that_commits_at_its_end() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db);
+    let unit = UnitOfWork::new();
+    let origin = Origin { unit: unit.clone(), ..origin() };
+    unit.hold();
+    let (sender, receiver) = std::sync::mpsc::channel();
+    for email in ["ada@example.com", "grace@example.com"] {
+        let mut tx = db.begin(&origin).await.expect("begun");
+        let new = user(email, &tx);
+        users::insert(&mut tx, new).await.expect("inserted");
+        let sender = sender.clone();
+        tx.after_commit(move || sender.send(email).expect("the test listens"));
+        tx.commit().await.expect("put off");
+    }
+    let watcher = connect(&test_db.url).await;
+    let rows = async || watcher.query("SELECT FROM users", &[]).await.expect("asked").len();
+    assert!(rows().await == 0 && receiver.try_recv().is_err());
+    let done = unit.end().expect("nothing is lost").expect("something is done");
+    done.commit().await.expect("committed");
+    assert_eq!(rows().await, 2);
+    assert_eq!(receiver.try_iter().collect::<Vec<_>>(), ["ada@example.com", "grace@example.com"]);
+    // It has ended: commits count at once.
+    db.begin(&origin).await.expect("begun").commit().await.expect("committed");
+    assert!(unit.end().expect("nothing is lost").is_none());
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 //! database for the time: it is handed the transaction's.
 
 pub mod admins;
+pub mod idempotency_keys;
 pub mod inspect;
 pub mod mails;
 pub mod migrations;

@@ -32,6 +32,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    idempotency_keys (key_hash) {
+        key_hash -> Bytea,
+        fingerprint -> Bytea,
+        claim_id -> Uuid,
+        leased_until -> Timestamptz,
+        answer -> Nullable<Text>,
+        expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     mails (id) {
         id -> Uuid,
         recipient -> Text,
@@ -101,6 +114,7 @@ diesel::joinable!(users -> admins (status_changed_by));
 diesel::allow_tables_to_appear_in_same_query!(
     admin_sessions,
     admins,
+    idempotency_keys,
     mails,
     user_one_time_codes,
     user_sessions,

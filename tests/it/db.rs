@@ -7,11 +7,13 @@ use twofold::{
     adapters::{clock::Clock, random::Random},
     db::{
         Db, Logged, Origin, PoolSettings, SqlLog, UnitOfWork,
+        idempotency_keys::{self as keys, Claim, NewClaim},
         mails::{self, NewMail},
         user_one_time_codes::{self as codes, NewCode, Purpose},
         users::{self, NewUser},
     },
 };
+use uuid::Uuid;
 
 use crate::support::{TestDb, cluster::connect};
 
@@ -163,6 +165,47 @@ async fn a_code_counts_its_tries_and_a_newer_one_replaces_it() {
     codes::replace(&mut tx, code(b"last", 1)).await.expect("stored");
     codes::count_attempt(&mut tx, id, purpose, now).await.expect("counted");
     assert!(!codes::consume(&mut tx, id, purpose, b"last", now).await.expect("asked"));
+}
+
+#[tokio::test]
+async fn a_key_is_claimed_when_it_is_new_too_old_or_left_behind() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db);
+    let start = Clock::default().now();
+    let at = |minutes| start + TimeDelta::minutes(minutes);
+    let new = |key, claim: u128, minutes| NewClaim {
+        claim: Claim { key_hash: [key; 32], id: Uuid::from_u128(claim) },
+        fingerprint: &[7; 32],
+        leased_until: at(minutes + 1),
+        expires_at: at(minutes + 10),
+        now: at(minutes),
+    };
+    let mut conn = db.conn().await.expect("connection");
+    let mut claims = async |key, claim, minutes| {
+        keys::claim(&mut conn, new(key, claim, minutes)).await.expect("asked")
+    };
+    assert!(claims(1, 1, 0).await, "new");
+    assert!(!claims(1, 2, 0).await, "in flight");
+    assert!(claims(1, 3, 1).await, "its lease is over");
+    let mut other = db.conn().await.expect("connection");
+    let late = new(1, 1, 0).claim;
+    assert!(!keys::keep_answer(&mut other, late, "{}", at(1)).await.expect("asked"), "overtaken");
+    keys::release(&mut other, late).await.expect("asked");
+    let holder = new(1, 3, 1).claim;
+    assert!(keys::keep_answer(&mut other, holder, "{}", at(1)).await.expect("asked"));
+    keys::release(&mut other, holder).await.expect("asked");
+    assert!(!claims(1, 4, 10).await, "answered");
+    let known = keys::find(&mut other, &[1; 32]).await.expect("asked").expect("there");
+    assert_eq!((known.fingerprint, known.answer), (vec![7; 32], Some("{}".to_owned())));
+    assert!(claims(1, 5, 11).await, "too old");
+    let known = keys::find(&mut other, &[1; 32]).await.expect("asked").expect("there");
+    assert_eq!(known.answer, None, "of the new request");
+    keys::release(&mut other, new(1, 5, 11).claim).await.expect("asked");
+    assert!(claims(1, 6, 11).await, "released");
+
+    assert!(claims(2, 7, 11).await && claims(3, 8, 12).await);
+    assert_eq!(keys::remove_expired(&mut other, 5, at(21)).await.expect("asked"), 2);
+    assert!(keys::find(&mut other, &[3; 32]).await.expect("asked").is_some());
 }
 
 #[tokio::test]

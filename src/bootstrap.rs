@@ -28,6 +28,7 @@ use crate::{
     services::{
         Core,
         health::Health,
+        idempotency::Idempotency,
         mails::Mails,
         one_time_codes::CodeKey,
         passwords::Passwords,
@@ -132,6 +133,7 @@ pub fn core(
     let client_secret = secret(settings, "client", &auth.client)?;
     let staff_secret = secret(settings, "backoffice", &auth.backoffice)?;
     let hashing = &settings.passwords;
+    let request_limit = Duration::from_millis(settings.server.request_timeout_ms);
     Ok(Core {
         db: Db::new(database.url.clone(), pool, clock.clone()),
         clock,
@@ -141,6 +143,7 @@ pub fn core(
         client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
         staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
         mails: Mails::new(mailer(settings)?)?,
+        idempotency: Idempotency::new(&client_secret, &staff_secret, request_limit),
         storage,
         health: Health::new(database.is_embedded(), settings.storage.bucket.is_none()),
     })

@@ -7,7 +7,10 @@ use poem::{FromRequest, Request, RequestBody, Result, http::header};
 use poem_openapi::{SecurityScheme, auth::Bearer};
 use uuid::Uuid;
 
-use super::{error::ApiError, middleware::edge::RequestId};
+use super::{
+    error::ApiError,
+    middleware::{edge::RequestId, idempotency::Exchange},
+};
 use crate::{
     db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
     services::{Core, ServiceError, accounts, staff},
@@ -55,14 +58,14 @@ gives_its_caller!(StaffAuth, Admin);
 async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
     let (account, session_id) =
         accounts::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = Origin { actor: Actor::User(account.id), ..origin(request) };
+    let origin = origin(request, Actor::User(account.id));
     Ok(Caller { account, session_id, origin })
 }
 
 async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller<Admin>> {
     let (account, session_id) =
         staff::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = Origin { actor: Actor::Admin(account.id), ..origin(request) };
+    let origin = origin(request, Actor::Admin(account.id));
     Ok(Caller { account, session_id, origin })
 }
 
@@ -74,15 +77,19 @@ fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {
 /// Where an anonymous request comes from.
 impl<'a> FromRequest<'a> for Origin {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
-        Ok(origin(request))
+        Ok(origin(request, Actor::Anonymous))
     }
 }
 
-fn origin(request: &Request) -> Origin {
-    let request_id = request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let user_agent = request.header(header::USER_AGENT).map(str::to_owned);
-    let (ip_address, unit) = (ip_address(request), UnitOfWork::default());
-    Origin { actor: Actor::Anonymous, request_id, ip_address, user_agent, unit }
+fn origin(request: &Request, actor: Actor) -> Origin {
+    let unit = |exchange: &Exchange| exchange.unit_of(actor);
+    Origin {
+        actor,
+        request_id: request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+        ip_address: ip_address(request),
+        user_agent: request.header(header::USER_AGENT).map(str::to_owned),
+        unit: request.data::<Exchange>().map_or_else(UnitOfWork::default, unit),
+    }
 }
 
 fn ip_address(request: &Request) -> Option<IpAddr> {

@@ -12,6 +12,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     error::DOCUMENTED,
+    idempotency,
     version::{ApiVersion, Deprecation, Surface},
 };
 use crate::services::Code;
@@ -319,6 +320,7 @@ fn share_examples(json: &mut Value) {
 
 /// poem-openapi lists every failure of the error type on every operation.
 fn leave_out_impossible_failures(operation: &mut Value) {
+    let has_key = idempotency::name_header(operation);
     let has =
         |key: &str| operation.get(key).is_some_and(|v| v.as_array().is_none_or(|a| !a.is_empty()));
     let in_place = |place: &str| {
@@ -333,11 +335,11 @@ fn leave_out_impossible_failures(operation: &mut Value) {
     let listed = operation["responses"].as_object().unwrap_or(&none).clone();
     let possible = |status: u16| match status {
         400 | 408 | 413 | 415 => body,
-        422 => body || query,
+        422 => body || query || has_key,
         401 => security || login || refresh,
         403 => security || login,
         404 => path,
-        409 => body && path,
+        409 => (body && path) || has_key,
         _ => true,
     };
     let documented = |status: &str| DOCUMENTED.iter().find(|(s, _)| s.to_string() == status);

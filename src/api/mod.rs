@@ -8,6 +8,7 @@ pub mod document;
 pub mod envelope;
 pub mod error;
 pub mod health;
+pub mod idempotency;
 pub mod listing;
 pub mod middleware;
 pub mod pages;
@@ -21,7 +22,9 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 
 use crate::services::Core;
 pub use document::{Document, Operation};
-use middleware::{edge::Edge, failures::Failures, host::Host, limits::Limits};
+use middleware::{
+    edge::Edge, failures::Failures, host::Host, idempotency::Idempotency, limits::Limits,
+};
 pub use version::{ApiVersion, Deprecation, Surface};
 
 /// What the HTTP side is told by the settings.
@@ -86,7 +89,8 @@ pub fn application(
     // From the inside out.
     routes
         .data(Arc::new(options.releases))
-        .data(core)
+        .data(core.clone())
+        .with(Idempotency::new(core))
         .with(options.limits)
         .with(Host)
         .with(Failures::new(documents))

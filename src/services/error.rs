@@ -114,6 +114,10 @@ catalogue! {
     UserNotSuspended = 1202, Conflict, "user_not_suspended", "This user is not suspended.";
     /// Another account has this address.
     EmailTaken = 1203, Conflict, "email_taken", "Another account has this address.";
+    /// A key belongs to one request: another one needs a key of its own.
+    IdempotencyKeyReused = 1401, Invalid, "idempotency_key_reused", "This idempotency key belongs to another request.";
+    /// The first request with this key isn't answered yet: try again after `Retry-After`.
+    IdempotencyKeyInFlight = 1402, Conflict, "idempotency_key_in_flight", "The first request with this idempotency key is still at work. Try again.";
 }
 
 /// A field that is not valid.
@@ -160,7 +164,8 @@ impl Error for ServiceError {
 
 impl From<Code> for ServiceError {
     fn from(code: Code) -> Self {
-        let retry_after = (code.kind() == Kind::Unavailable).then_some(Duration::from_secs(1));
+        let passes = code.kind() == Kind::Unavailable || code == Code::IdempotencyKeyInFlight;
+        let retry_after = passes.then_some(Duration::from_secs(1));
         let backtrace =
             if code.kind() == Kind::Internal { Backtrace::here() } else { Backtrace::default() };
         Self { code, fields: Vec::new(), retry_after, cause: None, backtrace }

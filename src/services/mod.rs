@@ -5,6 +5,7 @@ pub mod demo;
 pub mod email_address;
 pub mod error;
 pub mod health;
+pub mod idempotency;
 pub mod mails;
 pub mod one_time_codes;
 pub mod passwords;
@@ -33,6 +34,7 @@ pub struct Core {
     pub client_sessions: sessions::Sessions,
     pub staff_sessions: sessions::Sessions,
     pub mails: mails::Mails,
+    pub idempotency: idempotency::Idempotency,
     /// `None` where none is configured.
     pub storage: Option<Storage>,
     pub health: health::Health,

@@ -22,6 +22,8 @@ mod documents;
 mod fetch;
 mod health;
 mod hosts;
+mod idempotency;
+mod idempotency_atomic;
 mod listening;
 mod logs;
 mod mail;

@@ -3,5 +3,6 @@
 pub mod edge;
 pub mod failures;
 pub mod host;
+pub mod idempotency;
 pub mod limits;
 mod path_words;

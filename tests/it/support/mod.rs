@@ -9,3 +9,8 @@ pub mod smtp;
 
 pub use app::TestApp;
 pub use cluster::TestDb;
+
+/// How often a race is run: few times, or many in the long run (`TWOFOLD_LONG_RUN=1`).
+pub fn rounds(few: usize, many: usize) -> usize {
+    if std::env::var("TWOFOLD_LONG_RUN").is_ok_and(|value| value == "1") { many } else { few }
+}

@@ -17,6 +17,7 @@ use crate::{
         auth::StaffAuth,
         body::Body,
         envelope::{Answer, ApiResponse, Page},
+        idempotency::IdempotencyKey,
         listing::parse_sort,
         types::SearchText,
     },
@@ -182,6 +183,7 @@ impl UsersApi {
     async fn suspend(
         &self,
         auth: StaffAuth,
+        _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
@@ -197,6 +199,7 @@ impl UsersApi {
     async fn reactivate(
         &self,
         auth: StaffAuth,
+        _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]

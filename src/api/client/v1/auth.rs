@@ -12,6 +12,7 @@ use crate::{
         body::Body,
         envelope::{Answer, ApiResponse, Done, NoContent},
         error::ApiError,
+        idempotency::IdempotencyKey,
         types::{Email, NewPassword, SecretText},
     },
     db::Origin,
@@ -122,6 +123,7 @@ impl AuthApi {
     #[oai(path = "/register", method = "post", operation_id = "register_user")]
     async fn register(
         &self,
+        _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         origin: Origin,
         body: Body<RegisterRequest>,
@@ -150,6 +152,7 @@ impl AuthApi {
     #[oai(path = "/resend-code", method = "post", operation_id = "resend_code")]
     async fn resend_code(
         &self,
+        _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         origin: Origin,
         body: Body<EmailRequest>,
@@ -205,6 +208,7 @@ impl AuthApi {
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgot_password")]
     async fn forgot_password(
         &self,
+        _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         origin: Origin,
         body: Body<EmailRequest>,

@@ -201,6 +201,14 @@ async fn a_key_is_free_again_after_a_day_and_old_ones_are_removed() {
     assert_eq!(stage.count("idempotency_keys").await, 2, "a and d");
 }
 
+/// To be started where many wait for a connection.
+fn patient() -> Builder {
+    TestApp::builder()
+        .setting("TWOFOLD_DATABASE__POOL_WAIT_MS", "8000")
+        .setting("TWOFOLD_DATABASE__STATEMENT_TIMEOUT_MS", "20000")
+        .setting("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", "60000")
+}
+
 /// Of many equal requests at once, to any of the applications, one has an effect.
 async fn storm(apps: &[&TestApp], sql: &tokio_postgres::Client, round: usize) {
     let (key, email) = (format!("round-{round}"), format!("user-{round}@example.com"));
@@ -209,7 +217,8 @@ async fn storm(apps: &[&TestApp], sql: &tokio_postgres::Client, round: usize) {
     let all = join_all(all).await;
     let of = |status| all.iter().filter(move |answer| answer.status == status);
     let fresh = of(200).filter(|answer| answer.header("idempotency-replayed").is_empty()).count();
-    assert_eq!((fresh, of(200).count() + of(409).count()), (1, 50));
+    let refused = all.iter().find(|answer| ![200, 409].contains(&answer.status));
+    assert!(fresh == 1 && refused.is_none(), "{fresh} in round {round}, {refused:?}");
     of(200).for_each(Answer::assert_done);
     of(409).for_each(|answer| drop(answer.assert_error(409, "idempotency_key_in_flight")));
     assert_eq!((count(sql, "users").await, count(sql, "mails").await), (users + 1, mails + 1));
@@ -217,8 +226,8 @@ async fn storm(apps: &[&TestApp], sql: &tokio_postgres::Client, round: usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_fifty_equal_requests_at_once_one_has_an_effect() {
-    let stage = Stage::set(TestApp::builder()).await;
-    for round in 0..rounds(20, 200) {
+    let stage = Stage::set(patient()).await;
+    for round in 0..rounds(10, 200) {
         storm(&[&stage.app], &stage.sql, round).await;
     }
 }
@@ -226,10 +235,10 @@ async fn of_fifty_equal_requests_at_once_one_has_an_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_share_their_keys() {
     let secret = "a secret of both processes, long enough";
-    let builder = || TestApp::builder().setting("TWOFOLD_AUTH__CLIENT__SECRET", secret);
+    let builder = || patient().setting("TWOFOLD_AUTH__CLIENT__SECRET", secret);
     let stage = Stage::set(builder()).await;
     let second = builder().database_url(&stage.db.url).start().await;
-    for round in 0..rounds(5, 50) {
+    for round in 0..rounds(3, 50) {
         storm(&[&stage.app, &second], &stage.sql, round).await;
     }
     let first = register(&stage.app, "k", ADA).await;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use poem::{FromRequest, Request, RequestBody, Result};
+use poem::{Request, RequestBody, Result};
 use poem_openapi::{
     impl_apirequest_for_payload,
     payload::{Json, ParsePayload, Payload},
@@ -11,11 +11,8 @@ use poem_openapi::{
 };
 use serde_json::Value;
 
-use super::{document::Document, error::ApiError, validation};
-use crate::services::{Code, FieldError, ServiceError};
-
-/// U+0000 as JSON writes it, which knows no other way (RFC 8259, 7).
-const NUL: &[u8] = br"\u0000";
+use super::{document::Document, error::ApiError, json, validation};
+use crate::services::{FieldError, ServiceError};
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -40,18 +37,9 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
     const IS_REQUIRED: bool = true;
 
     async fn from_request(request: &Request, body: &mut RequestBody) -> Result<Self> {
-        let raw = Vec::<u8>::from_request(request, body).await?;
-        let malformed = |error| ServiceError::from(Code::Malformed).caused_by(error);
-        let value: Value =
-            serde_json::from_slice(&raw).map_err(|e: serde_json::Error| ApiError(malformed(e)))?;
-        // PostgreSQL has no text with U+0000: such a field is refused wherever it stands.
-        let mut faults = Vec::new();
-        if raw.windows(NUL.len()).any(|window| window == NUL) {
-            faults = validation::nul_characters(&value);
-        }
-        if faults.is_empty() {
-            faults = published_faults::<T>(request, &value);
-        }
+        let raw = body.take()?.into_bytes().await?;
+        let value = json::read(&raw).map_err(ApiError)?;
+        let mut faults = published_faults::<T>(request, &value);
         if faults.is_empty() {
             match T::parse_from_json(Some(value)) {
                 Ok(parsed) => return Ok(Self(parsed)),

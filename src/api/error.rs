@@ -47,7 +47,7 @@ pub(super) const DOCUMENTED: [(u16, &str); 11] = [
     (408, "The body came too slowly."),
     (409, "In conflict with the present state."),
     (413, "The body is too large."),
-    (415, "The body is not JSON."),
+    (415, "The body is not JSON, or compressed by something else than gzip."),
     (422, "Some fields are not valid; `errors` lists every one."),
     (500, "A fault of the server."),
     (503, "Unavailable or busy; try again after `Retry-After` seconds."),
@@ -155,6 +155,10 @@ pub(super) fn render(error: &ServiceError, request_id: &str) -> Response {
     let headers = response.headers_mut();
     if let Some(pause) = error.retry_after {
         headers.insert(header::RETRY_AFTER, pause.as_secs().max(1).into());
+    }
+    if error.code == Code::UnsupportedEncoding {
+        // RFC 9110, 15.5.16.
+        headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip, identity"));
     }
     if error.code.kind() == Kind::Unauthenticated {
         // RFC 6750, 3: a token that came and was refused is named as the reason.

@@ -9,6 +9,7 @@ pub mod envelope;
 pub mod error;
 pub mod health;
 pub mod idempotency;
+mod json;
 pub mod listing;
 pub mod middleware;
 pub mod pages;

@@ -9,7 +9,7 @@ use super::document::Document;
 use crate::services::{FieldError, email_address::EmailAddress};
 
 /// More faults than anybody reads; without a limit a small body could ask for a large answer.
-const MAX_FAULTS: usize = 100;
+pub(super) const MAX_FAULTS: usize = 100;
 
 /// Every fault of `value` against a schema of `document`.
 pub(super) fn check(document: &Document, schema: &Value, value: &Value) -> Vec<FieldError> {
@@ -18,35 +18,8 @@ pub(super) fn check(document: &Document, schema: &Value, value: &Value) -> Vec<F
     walk.faults
 }
 
-/// Every text in `value` that holds U+0000.
-pub(super) fn nul_characters(value: &Value) -> Vec<FieldError> {
-    fn find(value: &Value, at: &str, faults: &mut Vec<FieldError>) {
-        match value {
-            _ if faults.len() >= MAX_FAULTS => {}
-            Value::String(text) if text.contains('\0') => faults.push(nul(at)),
-            Value::Array(items) => {
-                for (index, item) in items.iter().enumerate() {
-                    find(item, &format!("{at}[{index}]"), faults);
-                }
-            }
-            Value::Object(members) => {
-                for (name, member) in members {
-                    let at = child(at, name);
-                    if name.contains('\0') {
-                        faults.push(nul(&at));
-                    }
-                    find(member, &at, faults);
-                }
-            }
-            _ => {}
-        }
-    }
-    let mut faults = Vec::new();
-    find(value, "", &mut faults);
-    faults
-}
-
-fn nul(at: &str) -> FieldError {
+/// The fault of a text that PostgreSQL can't hold.
+pub(super) fn nul(at: &str) -> FieldError {
     FieldError::new(at, "invalid_character", "must not contain the character U+0000")
 }
 
@@ -299,13 +272,5 @@ mod tests {
         let schema = json!({"type": "object", "additionalProperties": false});
         let value = Value::Object(many);
         assert_eq!(faults(&schema, &value).len(), MAX_FAULTS);
-        assert_eq!(nul_characters(&value).len(), MAX_FAULTS);
-    }
-
-    #[test]
-    fn nul_is_found_everywhere() {
-        let value = json!({"a": "x\0", "b": [{"c": "\0"}], "d": "fine"});
-        let fields: Vec<_> = nul_characters(&value).into_iter().map(|f| f.field).collect();
-        assert_eq!(fields, ["a", "b[0].c"]);
     }
 }

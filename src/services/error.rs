@@ -86,6 +86,8 @@ catalogue! {
     TooLarge = 413, TooLarge, "payload_too_large", "The request is too large.";
     /// The body has a type that is not read here.
     UnsupportedMediaType = 415, UnsupportedMediaType, "unsupported_media_type", "Send the body as application/json.";
+    /// The body is compressed in a way that is not read here; see the `Accept-Encoding` header.
+    UnsupportedEncoding = 415, UnsupportedMediaType, "unsupported_content_encoding", "Send the body as it is, or compressed by gzip.";
     /// A fault of the server. The request id finds its cause in the log.
     Internal = 500, Internal, "internal_error", "Something went wrong on our side.";
     /// A dependency is down: try again after `Retry-After`.
@@ -131,10 +133,17 @@ pub struct FieldError {
 }
 
 impl FieldError {
+    /// The longest path of a field that is told, in characters: callers make up names.
+    const MAX_FIELD: usize = 200;
+
     /// `rule` for programs, `message` for people.
     #[must_use]
     pub fn new(field: impl Into<String>, rule: &'static str, message: impl Into<String>) -> Self {
-        Self { field: field.into(), rule, message: message.into() }
+        let mut field = field.into();
+        if let Some((end, _)) = field.char_indices().nth(Self::MAX_FIELD) {
+            field.truncate(end);
+        }
+        Self { field, rule, message: message.into() }
     }
 }
 

@@ -9,8 +9,10 @@ use std::{
     time::Duration,
 };
 
+use async_compression::tokio::bufread::GzipDecoder;
 use futures_util::{FutureExt, StreamExt};
 use poem::{Body, Endpoint, Middleware, Request, Result, http::header};
+use tokio::io::BufReader;
 
 use crate::{api::error::ApiError, services::Code};
 
@@ -44,7 +46,8 @@ impl<E: Endpoint> Endpoint for Limited<E> {
         if declared.is_some_and(|length| length > limits.max_body_bytes) {
             return Err(ApiError::from(Code::TooLarge).into());
         }
-        let too_large = limit_body(&mut request, limits.max_body_bytes);
+        let is_compressed = is_gzip(&request)?;
+        let too_large = limit_body(&mut request, limits.max_body_bytes, is_compressed);
         let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         match tokio::time::timeout(limits.timeout, call).await {
             Err(_) => Err(ApiError::from(Code::Timeout).into()),
@@ -58,19 +61,52 @@ impl<E: Endpoint> Endpoint for Limited<E> {
     }
 }
 
-/// Counts the body as it is read, chunked ones too, and ends it at the limit.
-fn limit_body(request: &mut Request, limit: usize) -> Arc<AtomicBool> {
+/// Whether the body is compressed.
+///
+/// gzip needs no more than 32 KiB to be undone. What other codings need is chosen by the sender,
+/// up to 16 MiB with brotli, so they aren't taken.
+fn is_gzip(request: &Request) -> Result<bool, ApiError> {
+    let mut codings = request.headers().get_all(header::CONTENT_ENCODING).iter();
+    let coding = match (codings.next(), codings.next()) {
+        (None, _) => return Ok(false),
+        (Some(only), None) => only.to_str().unwrap_or_default().to_ascii_lowercase(),
+        (Some(_), Some(_)) => return Err(Code::UnsupportedEncoding.into()),
+    };
+    match coding.as_str() {
+        "" | "identity" => Ok(false),
+        // RFC 9110, 8.4.1.3.
+        "gzip" | "x-gzip" => Ok(true),
+        _ => Err(Code::UnsupportedEncoding.into()),
+    }
+}
+
+/// Ends the body at the limit. A compressed one is undone as it is read, and counted before and
+/// after that: a thousand bytes of it can stand for a million.
+fn limit_body(request: &mut Request, limit: usize, is_compressed: bool) -> Arc<AtomicBool> {
     let exceeded = Arc::new(AtomicBool::new(false));
-    let (flag, mut seen) = (exceeded.clone(), 0_usize);
-    let chunks = request.take_body().into_bytes_stream().map(move |chunk| {
+    let mut body = counted(request.take_body(), limit, exceeded.clone());
+    if is_compressed {
+        let mut plain = GzipDecoder::new(BufReader::new(body.into_async_read()));
+        plain.multiple_members(true);
+        body = counted(Body::from_async_read(plain), limit, exceeded.clone());
+        // They were the compressed body's.
+        request.headers_mut().remove(header::CONTENT_ENCODING);
+        request.headers_mut().remove(header::CONTENT_LENGTH);
+    }
+    request.set_body(body);
+    exceeded
+}
+
+/// Counts a body as it is read, chunked ones too.
+fn counted(body: Body, limit: usize, exceeded: Arc<AtomicBool>) -> Body {
+    let mut seen = 0_usize;
+    Body::from_bytes_stream(body.into_bytes_stream().map(move |chunk| {
         let chunk = chunk?;
         seen = seen.saturating_add(chunk.len());
         if seen > limit {
-            flag.store(true, Ordering::Relaxed);
+            exceeded.store(true, Ordering::Relaxed);
             return Err(std::io::Error::other("the body is larger than the limit"));
         }
         Ok(chunk)
-    });
-    request.set_body(Body::from_bytes_stream(chunks));
-    exceeded
+    }))
 }

@@ -70,7 +70,7 @@ impl Document {
         let mut routes = BTreeMap::new();
         for (path, item) in json["paths"].as_object_mut().into_iter().flatten() {
             let Some(item) = item.as_object_mut() else { continue };
-            let mut methods: BTreeSet<String> = BTreeSet::new();
+            let mut methods = BTreeSet::from(["OPTIONS".to_owned()]);
             let mut notices = HashMap::new();
             for (method, operation) in
                 item.iter_mut().filter(|(m, _)| METHODS.contains(&m.as_str()))

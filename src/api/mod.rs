@@ -24,7 +24,12 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 use crate::services::Core;
 pub use document::{Document, Operation};
 use middleware::{
-    edge::Edge, failures::Failures, host::Host, idempotency::Idempotency, limits::Limits,
+    edge::Edge,
+    failures::Failures,
+    host::Host,
+    idempotency::Idempotency,
+    limits::Limits,
+    methods::CommonMethods,
 };
 pub use version::{ApiVersion, Deprecation, Surface};
 
@@ -95,5 +100,6 @@ pub fn application(
         .with(options.limits)
         .with(Host)
         .with(Failures::new(documents))
+        .with(CommonMethods)
         .with(edge)
 }

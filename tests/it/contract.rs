@@ -22,12 +22,12 @@ async fn unknown_routes_and_methods() {
         app.get(path).send().await.assert_error(404, "route_not_found");
     }
     for (method, path, allow) in [
-        (Method::DELETE, "/api/v1/users/me", "GET, HEAD, PATCH"),
-        (Method::GET, LOGIN, "POST"),
-        (Method::PUT, "/api/v1/backoffice/users", "GET, HEAD"),
-        (Method::GET, "/api/v1/backoffice/users/x/suspend", "POST"),
-        (Method::POST, "/health/live", "GET, HEAD"),
-        (Method::POST, "/client/docs", "GET, HEAD"),
+        (Method::DELETE, "/api/v1/users/me", "GET, HEAD, OPTIONS, PATCH"),
+        (Method::GET, LOGIN, "OPTIONS, POST"),
+        (Method::PUT, "/api/v1/backoffice/users", "GET, HEAD, OPTIONS"),
+        (Method::GET, "/api/v1/backoffice/users/x/suspend", "OPTIONS, POST"),
+        (Method::POST, "/health/live", "GET, HEAD, OPTIONS"),
+        (Method::POST, "/client/docs", "GET, HEAD, OPTIONS"),
     ] {
         let answer = app.request(method.clone(), path).send().await;
         answer.assert_error(405, "method_not_allowed");

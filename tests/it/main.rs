@@ -28,6 +28,7 @@ mod idempotency_atomic;
 mod listening;
 mod logs;
 mod mail;
+mod methods;
 mod migrations;
 mod pages;
 mod program;

@@ -83,7 +83,7 @@ async fn a_second_version_stands_beside_the_first() {
     assert_eq!(faults, [("depth".to_owned(), "too_large".to_owned())]);
     let answer = app.request(Method::PATCH, "/api/v2/users/me").send().await;
     answer.assert_error(405, "method_not_allowed");
-    assert_eq!(answer.header("allow"), "GET, HEAD");
+    assert_eq!(answer.header("allow"), "GET, HEAD, OPTIONS");
     app.get("/api/v2/auth/login").send().await.assert_error(404, "route_not_found");
     app.get("/api/v2/backoffice/users").send().await.assert_error(404, "route_not_found");
 }

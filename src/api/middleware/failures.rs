@@ -69,7 +69,7 @@ impl<E> FailuresEndpoint<E> {
         let mut response = error::render(&failure, id);
         if is_wrong_method {
             let allow = self.documents.iter().find_map(|document| document.allow(route));
-            if let Ok(allow) = HeaderValue::from_str(allow.unwrap_or("GET, HEAD")) {
+            if let Ok(allow) = HeaderValue::from_str(allow.unwrap_or("GET, HEAD, OPTIONS")) {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
         }

@@ -5,4 +5,17 @@ pub mod failures;
 pub mod host;
 pub mod idempotency;
 pub mod limits;
+pub mod methods;
 mod path_words;
+
+use http_body_util::combinators::BoxBody;
+use hyper::body::Body as _;
+use poem::Response;
+
+/// How long the body is, if that is known before it is sent.
+fn content_length(response: &mut Response) -> Option<u64> {
+    let body = BoxBody::from(response.take_body());
+    let length = body.size_hint().exact();
+    response.set_body(body);
+    length
+}

@@ -26,6 +26,7 @@ pub use document::{Document, Operation};
 use middleware::{
     edge::Edge,
     failures::Failures,
+    headers::SecurityHeaders,
     host::Host,
     idempotency::Idempotency,
     limits::Limits,
@@ -92,6 +93,7 @@ pub fn application(
     }
     let documents: Arc<[Arc<Document>]> = documents.into();
     let edge = Edge::new(&documents, core.random, core.clock.clone());
+    let is_tls_only = options.public_url.is_some_and(|url| url.starts_with("https://"));
     // From the inside out.
     routes
         .data(Arc::new(options.releases))
@@ -101,5 +103,6 @@ pub fn application(
         .with(Host)
         .with(Failures::new(documents))
         .with(CommonMethods)
+        .with(SecurityHeaders { is_tls_only })
         .with(edge)
 }

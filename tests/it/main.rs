@@ -21,6 +21,7 @@ mod dev;
 mod doctor;
 mod documents;
 mod fetch;
+mod headers;
 mod health;
 mod hosts;
 mod idempotency;

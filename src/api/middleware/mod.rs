@@ -2,6 +2,7 @@
 
 pub mod edge;
 pub mod failures;
+pub mod headers;
 pub mod host;
 pub mod idempotency;
 pub mod limits;

@@ -73,10 +73,8 @@ fn without_web_fonts(html: &str) -> String {
 fn page(html: impl Into<poem::Body>) -> Response {
     let mut response =
         Response::builder().content_type("text/html; charset=utf-8").body(html.into());
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    let policy = HeaderValue::from_static(CSP);
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
     response
 }
 

@@ -24,6 +24,7 @@ use poem::{Endpoint, EndpointExt, Response, Route};
 use crate::services::Core;
 pub use document::{Document, Operation};
 use middleware::{
+    compression::Compression,
     edge::Edge,
     failures::Failures,
     headers::SecurityHeaders,
@@ -102,6 +103,7 @@ pub fn application(
         .with(options.limits)
         .with(Host)
         .with(Failures::new(documents))
+        .with(Compression)
         .with(CommonMethods)
         .with(SecurityHeaders { is_tls_only })
         .with(edge)

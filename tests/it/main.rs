@@ -13,6 +13,7 @@ mod bodies;
 mod client_account;
 mod client_auth;
 mod commands;
+mod compression;
 mod connections;
 mod contract;
 mod database_outage;

@@ -51,6 +51,7 @@ async fn head_says_what_get_would() {
         ("/api/v1/auth/login", ""),
         ("/health/live", ""),
         ("/client/openapi.json", ""),
+        ("/client/openapi.json", "\r\naccept-encoding: gzip"),
         ("/client/docs", ""),
         ("/docs", ""),
         ("/", ""),

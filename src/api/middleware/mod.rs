@@ -1,5 +1,6 @@
 //! What every request passes through, each in a layer of its own; `api/mod.rs` has their order.
 
+pub mod compression;
 pub mod edge;
 pub mod failures;
 pub mod headers;

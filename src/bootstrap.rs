@@ -21,7 +21,14 @@ pub use storage::storage;
 
 use crate::{
     adapters::{clock::Clock, mailer::Mailer, random::Random, storage::Storage},
-    api::{self, Additions, client::v1::config::PlatformRelease, middleware::limits::Limits},
+    api::{
+        self, Additions,
+        client::v1::config::PlatformRelease,
+        middleware::{
+            cors::{CorsOptions, Origins},
+            limits::Limits,
+        },
+    },
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     server::{self, Listener, TlsFiles},
@@ -166,8 +173,13 @@ pub fn application(
         max_body_bytes: settings.server.max_body_bytes,
     };
     let public_url = settings.server.public_url.as_ref();
+    let cors = CorsOptions {
+        client: Origins::new(&settings.cors.client_origins),
+        backoffice: Origins::new(&settings.cors.backoffice_origins),
+    };
     let options = api::Options {
         limits,
+        cors,
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
         docs: settings.docs.enabled,
         releases: releases.collect(),

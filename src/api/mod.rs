@@ -25,6 +25,7 @@ use crate::services::Core;
 pub use document::{Document, Operation};
 use middleware::{
     compression::Compression,
+    cors::{Cors, CorsOptions},
     edge::Edge,
     failures::Failures,
     headers::SecurityHeaders,
@@ -39,6 +40,7 @@ pub use version::{ApiVersion, Deprecation, Surface};
 #[derive(Debug, Clone)]
 pub struct Options {
     pub limits: Limits,
+    pub cors: CorsOptions,
     /// Where users reach the APIs, without a slash at its end.
     pub public_url: Option<String>,
     /// Documentation pages, exports and navigation.
@@ -94,6 +96,7 @@ pub fn application(
     }
     let documents: Arc<[Arc<Document>]> = documents.into();
     let edge = Edge::new(&documents, core.random, core.clock.clone());
+    let cors = Cors::new(&options.cors, &documents);
     let is_tls_only = options.public_url.is_some_and(|url| url.starts_with("https://"));
     // From the inside out.
     routes
@@ -105,6 +108,7 @@ pub fn application(
         .with(Failures::new(documents))
         .with(Compression)
         .with(CommonMethods)
+        .with(cors)
         .with(SecurityHeaders { is_tls_only })
         .with(edge)
 }

@@ -7,7 +7,7 @@ use super::{Environment, Settings, fault::Fault, layers::Layers};
 /// Checks the rules between settings; the kind of each value has been checked before.
 pub(super) fn check(settings: &Settings, layers: &Layers) -> Vec<Fault> {
     let mut rules = Rules { layers, faults: Vec::new() };
-    let always = [tls, limits, sessions, hashing, secrets, storage];
+    let always = [tls, limits, sessions, hashing, secrets, storage, cors];
     for rule in always {
         rule(settings, &mut rules);
     }
@@ -139,6 +139,26 @@ fn storage(settings: &Settings, rules: &mut Rules<'_>) {
     }
 }
 
+/// Each list of origins, with its key.
+fn origins(settings: &Settings) -> [(&'static str, &[String]); 2] {
+    let cors = &settings.cors;
+    [
+        ("cors.client_origins", &cors.client_origins),
+        ("cors.backoffice_origins", &cors.backoffice_origins),
+    ]
+}
+
+fn cors(settings: &Settings, rules: &mut Rules<'_>) {
+    let place = settings.environment;
+    let is_own = matches!(place, Environment::Development | Environment::Test);
+    for (key, origins) in origins(settings) {
+        if !is_own && origins.iter().any(|origin| origin == "*") {
+            let problem = format!("lets in pages of every origin; {place} must not");
+            rules.broken(&[key], &problem, "list the origins of your own web apps");
+        }
+    }
+}
+
 /// What runs for others has no stand-ins.
 fn real_services(settings: &Settings, rules: &mut Rules<'_>) {
     let place = settings.environment;
@@ -184,6 +204,12 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
     if settings.storage.endpoint.as_ref().is_some_and(|url| !has_scheme(url, "https")) {
         let remedy = "give an https:// address";
         rules.broken(&["storage.endpoint"], "is not encrypted", remedy);
+    }
+    for (key, origins) in origins(settings) {
+        if origins.iter().any(|origin| has_scheme(origin, "http")) {
+            // Whoever is on the network can change such a page.
+            rules.broken(&[key], "has an origin that is not encrypted", "list https:// only");
+        }
     }
     if settings.docs.enabled {
         let problem = "is on; production shows its documents to nobody";

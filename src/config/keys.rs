@@ -38,6 +38,8 @@ pub enum Kind {
     Listen,
     /// The beginning of web addresses.
     WebAddress,
+    /// A list of web addresses, or `*` for all.
+    Origins,
     Mailbox,
     LogFilter,
     Version,
@@ -70,6 +72,8 @@ pub const KEYS: &[Key] = &[
     key("server.idle_timeout_ms", number(1, 3_600_000, "milliseconds")),
     key("server.shutdown_delay_ms", number(0, 600_000, "milliseconds")),
     key("server.drain_timeout_ms", number(0, 600_000, "milliseconds")),
+    key("cors.client_origins", Kind::Origins),
+    key("cors.backoffice_origins", Kind::Origins),
     key("database.url", Kind::PostgresUrl),
     key("database.direct_url", Kind::PostgresUrl),
     key("database.pool_max_size", number(1, 10_000, "connections")),
@@ -157,6 +161,10 @@ impl Kind {
         let read = match self {
             Self::Number { .. } => text.parse().ok().map(Value::Integer),
             Self::Switch => text.parse().ok().map(Value::Boolean),
+            Self::Origins => {
+                let origins = text.split(',').map(|one| Value::from(one.trim()));
+                Some(Value::Array(origins.collect()))
+            }
             _ => None,
         };
         read.unwrap_or_else(|| Value::String(text.to_owned()))
@@ -167,7 +175,12 @@ impl Kind {
         match (self, value) {
             (Self::Switch, Value::Boolean(_)) => true,
             (Self::Number { min, max, .. }, Value::Integer(number)) => (min..=max).contains(number),
-            (Self::Switch | Self::Number { .. }, _) => false,
+            (Self::Origins, Value::Array(origins)) => {
+                let is_origin =
+                    |one: &Value| one.as_str().is_some_and(|t| t == "*" || is_web_address(t));
+                origins.iter().all(is_origin)
+            }
+            (Self::Switch | Self::Number { .. } | Self::Origins, _) => false,
             (_, Value::String(text)) => self.accepts_text(text),
             _ => false,
         }
@@ -192,7 +205,7 @@ impl Kind {
             Self::SigningKey => text.len() >= MIN_SECRET_BYTES,
             Self::PostgresUrl => crate::db::is_url(text),
             Self::SmtpUrl => crate::adapters::mailer::is_smtp_url(text),
-            Self::Switch | Self::Number { .. } => false,
+            Self::Switch | Self::Number { .. } | Self::Origins => false,
         }
     }
 
@@ -212,6 +225,10 @@ impl Kind {
             }
             Self::WebAddress => {
                 "a web address without a path, such as https://api.example.com".to_owned()
+            }
+            Self::Origins => {
+                "a list of web addresses without paths, such as https://app.example.com, or *"
+                    .to_owned()
             }
             Self::Mailbox => {
                 "a name and a mail address, such as Shop <no-reply@example.com>".to_owned()
@@ -238,14 +255,14 @@ fn is_log_filter(text: &str) -> bool {
     text.split(',').map(str::trim).all(is_directive) && EnvFilter::try_new(text).is_ok()
 }
 
-/// Scheme, host and port, and nothing else.
+/// Scheme, host and port, and nothing else; no pattern of hosts either.
 fn is_web_address(text: &str) -> bool {
     let is_origin = |url: url::Url| {
         let origin = url.origin().ascii_serialization();
         let given = text.strip_suffix('/').unwrap_or(text);
         matches!(url.scheme(), "http" | "https") && origin.eq_ignore_ascii_case(given)
     };
-    url::Url::parse(text).is_ok_and(is_origin)
+    !text.contains('*') && url::Url::parse(text).is_ok_and(is_origin)
 }
 
 fn is_version(text: &str) -> bool {
@@ -316,5 +333,17 @@ mod tests {
         assert!(kind.accepts(&kind.read("9")) && !kind.accepts(&kind.read("10")));
         assert!(!kind.accepts(&text("9")), "a text in a file is no number");
         assert!(!Kind::Switch.accepts(&Kind::Switch.read("yes")));
+        for (list, is_good) in [
+            ("https://app.example.com", true),
+            ("https://app.example.com, http://localhost:3000/", true),
+            ("*", true),
+            ("https://app.example.com,", false),
+            ("https://*.example.com", false),
+            ("https://app.example.com/path", false),
+            ("null", false),
+        ] {
+            assert_eq!(Kind::Origins.accepts(&Kind::Origins.read(list)), is_good, "{list}");
+        }
+        assert!(!Kind::Origins.accepts(&text("*")), "a text in a file is no list");
     }
 }

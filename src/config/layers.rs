@@ -376,11 +376,15 @@ fn flatten(above: &str, table: &DeTable<'_>, found: &mut Vec<(String, usize, Val
 
 /// The kinds of values that settings have; others become ones that no setting takes.
 fn plain(value: &DeValue<'_>) -> Value {
+    let none = || Value::Table(toml::Table::new());
     match value {
         DeValue::String(text) => Value::String(text.to_string()),
         DeValue::Boolean(value) => Value::Boolean(*value),
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
-            .map_or(Value::Array(Vec::new()), Value::Integer),
-        _ => Value::Array(Vec::new()),
+            .map_or_else(|_| none(), Value::Integer),
+        DeValue::Array(items) => {
+            Value::Array(items.iter().map(|item| plain(item.get_ref())).collect())
+        }
+        _ => none(),
     }
 }

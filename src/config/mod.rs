@@ -96,6 +96,7 @@ pub struct Settings {
     pub has_own_log_dir: bool,
     pub data_dir: PathBuf,
     pub server: Server,
+    pub cors: Cors,
     pub database: Database,
     pub embedded: Embedded,
     pub auth: Auth,
@@ -124,6 +125,14 @@ pub struct Server {
     pub idle_timeout_ms: u64,
     pub shutdown_delay_ms: u64,
     pub drain_timeout_ms: u64,
+}
+
+/// From which other origins browsers may use each API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cors {
+    pub client_origins: Vec<String>,
+    pub backoffice_origins: Vec<String>,
 }
 
 /// PostgreSQL and the pool.

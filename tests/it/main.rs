@@ -16,6 +16,7 @@ mod commands;
 mod compression;
 mod connections;
 mod contract;
+mod cors;
 mod database_outage;
 mod db;
 mod dev;

@@ -181,7 +181,37 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             file("[release.web]\nforce_upgrade = true\nminimum_version = \"1.0.0\""),
             Expected("release.web.latest_version", "", "is missing"),
         ),
+        (
+            file("[cors]\nclient_origins = \"*\""),
+            Expected("cors.client_origins", line(2), "a list of web addresses"),
+        ),
+        (
+            file("[cors]\nclient_origins = [[\"https://app.shop.test\"]]"),
+            Expected("cors.client_origins", line(2), "a list of web addresses"),
+        ),
+        (
+            file("[cors]\nbackoffice_origins = [\"https://*.shop.test\"]"),
+            Expected("cors.backoffice_origins", line(2), "a list of web addresses"),
+        ),
+        (
+            set("TWOFOLD_CORS__CLIENT_ORIGINS", "https://app.shop.test,"),
+            Expected("cors.client_origins", "ORIGINS", "such as https://app.example.com"),
+        ),
         // Preview and production.
+        (
+            production().variable("TWOFOLD_CORS__CLIENT_ORIGINS", "*"),
+            Expected("cors.client_origins", "ORIGINS", "every origin; production must not"),
+        ),
+        (
+            production()
+                .variable("TWOFOLD_ENV", "preview")
+                .variable("TWOFOLD_CORS__BACKOFFICE_ORIGINS", "https://staff.shop.test, *"),
+            Expected("cors.backoffice_origins", "ORIGINS", "every origin; preview must not"),
+        ),
+        (
+            production().variable("TWOFOLD_CORS__CLIENT_ORIGINS", "http://app.shop.test"),
+            Expected("cors.client_origins", "ORIGINS", "not encrypted"),
+        ),
         (
             production().variable("DATABASE_URL", "").variable("TWOFOLD_ENV", "preview"),
             Expected("database.url", "", "preview has no embedded database"),

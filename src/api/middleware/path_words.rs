@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The words of the pages, which are in no document.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 13] = [
     "api-docs",
+    "assets",
     "backoffice",
     "backoffice.json",
     "client",

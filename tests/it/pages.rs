@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ring::digest;
 
-use crate::support::TestApp;
+use crate::{staff_pages::staff_cookie, support::TestApp};
 
 #[tokio::test]
 async fn both_surfaces_have_their_pages_and_documents() {
@@ -33,14 +33,22 @@ async fn both_surfaces_have_their_pages_and_documents() {
 }
 
 /// Every page, and whether it has scripts.
-const PAGES: [(&str, bool); 6] = [
+const PAGES: [(&str, bool); 7] = [
     ("/", false),
     ("/outbox", false),
+    ("/backoffice/sign-in", false),
     ("/client/docs", true),
     ("/client/redoc", true),
     ("/backoffice/docs", true),
     ("/backoffice/redoc", true),
 ];
+
+/// An application with all of them, and a cookie to see them.
+async fn app_with_all_pages() -> (TestApp, String) {
+    let app = TestApp::builder().setting("TWOFOLD_DOCS__STAFF_SIGN_IN", "true").start().await;
+    let cookie = staff_cookie(&app).await;
+    (app, cookie)
+}
 
 /// The values of these attributes.
 fn attributes<'a>(html: &'a str, names: &[&str]) -> Vec<&'a str> {
@@ -51,13 +59,13 @@ fn attributes<'a>(html: &'a str, names: &[&str]) -> Vec<&'a str> {
 
 #[tokio::test]
 async fn pages_run_no_script_but_their_own_files_and_load_nothing_from_elsewhere() {
-    let app = TestApp::start().await;
+    let (app, cookie) = app_with_all_pages().await;
     for (path, has_scripts) in PAGES {
-        let page = app.get(path).send().await;
+        let page = app.get(path).header("cookie", &cookie).send().await;
         assert_eq!(page.status, 200, "{path}");
         assert_eq!(page.header("content-type"), "text/html; charset=utf-8", "{path}");
         assert_eq!(page.header("x-content-type-options"), "nosniff", "{path}");
-        assert_eq!(page.header("referrer-policy"), "no-referrer", "{path}");
+        assert_eq!(page.header("referrer-policy"), "same-origin", "{path}");
         assert_eq!(page.header("cache-control"), "no-store", "{path}");
 
         let policy = page.header("content-security-policy");
@@ -83,10 +91,10 @@ async fn pages_run_no_script_but_their_own_files_and_load_nothing_from_elsewhere
 
 #[tokio::test]
 async fn assets_have_their_hash_in_their_names_and_are_kept_for_ever() {
-    let app = TestApp::start().await;
+    let (app, cookie) = app_with_all_pages().await;
     let mut found = BTreeSet::new();
     for (path, _) in PAGES {
-        let page = app.get(path).send().await.text;
+        let page = app.get(path).header("cookie", &cookie).send().await.text;
         let named = attributes(&page, &["src", "href"]).into_iter();
         found.extend(named.filter(|address| address.starts_with("/assets/")).map(str::to_owned));
     }
@@ -156,13 +164,15 @@ async fn the_outbox_shows_mails_and_escapes_them() {
 
 #[tokio::test]
 async fn documents_can_be_turned_off() {
-    let app = TestApp::builder().setting("TWOFOLD_DOCS__ENABLED", "false").start().await;
+    let settings = TestApp::builder().setting("TWOFOLD_DOCS__ENABLED", "false");
+    let app = settings.setting("TWOFOLD_DOCS__STAFF_SIGN_IN", "true").start().await;
     for path in [
         "/",
         "/docs",
         "/client/docs",
         "/client/openapi.json",
         "/backoffice/docs",
+        "/backoffice/sign-in",
         "/api-docs/backoffice.json",
         "/outbox",
     ] {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The words of the pages, which are in no document.
-const PAGES: [&str; 13] = [
+const PAGES: [&str; 15] = [
     "api-docs",
     "assets",
     "backoffice",
@@ -19,6 +19,8 @@ const PAGES: [&str; 13] = [
     "outbox",
     "ready",
     "redoc",
+    "sign-in",
+    "sign-out",
 ];
 
 /// The words that our own routes are made of.

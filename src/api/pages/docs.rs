@@ -9,8 +9,9 @@ use poem::{
 use serde::Serialize;
 
 use super::{
-    super::{document::Document, error::ApiError},
+    super::{document::Document, error::ApiError, version::Surface},
     csp, render,
+    staff::StaffOnly,
 };
 
 /// One way to show a document.
@@ -46,7 +47,8 @@ static REDOC: Viewer = Viewer {
     ),
 };
 
-pub(super) fn mount(routes: Route, document: &Arc<Document>) -> Route {
+/// `staff_only`: those of the backoffice are behind the staff sign-in.
+pub(super) fn mount(routes: Route, document: &Arc<Document>, staff_only: bool) -> Route {
     let (name, folder) = (document.name(), folder(document));
     let endpoints = [
         (format!("{folder}/docs"), viewer(document, &SWAGGER_UI).boxed()),
@@ -57,7 +59,15 @@ pub(super) fn mount(routes: Route, document: &Arc<Document>) -> Route {
             json(document, &format!("attachment; filename=\"{name}.json\"")).boxed(),
         ),
     ];
-    endpoints.into_iter().fold(routes, |routes, (path, page)| routes.at(path, poem::get(page)))
+    let is_guarded = is_guarded(document, staff_only);
+    endpoints.into_iter().fold(routes, |routes, (path, endpoint)| {
+        let page = poem::get(endpoint);
+        if is_guarded { routes.at(path, page.with(StaffOnly)) } else { routes.at(path, page) }
+    })
+}
+
+pub(super) fn is_guarded(document: &Document, staff_only: bool) -> bool {
+    staff_only && document.surface == Surface::Backoffice
 }
 
 /// Where the pages of a document are.

@@ -1,9 +1,11 @@
-//! Pages for people: navigation, documentation, the outbox. They load nothing from elsewhere, and
-//! run no script but those of the documentation.
+//! Pages for people: navigation, documentation, the outbox, the staff sign-in. They load nothing
+//! from elsewhere, and run no script but those of the documentation.
 
 mod assets;
 mod docs;
 mod outbox;
+mod sign_in;
+mod staff;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -19,6 +21,7 @@ use serde::Serialize;
 
 use super::{document::Document, error::ApiError};
 use crate::services::{Core, ServiceError};
+pub(super) use staff::PublicOrigin;
 
 /// A content security policy: what a page may do beside sending forms to us.
 macro_rules! csp {
@@ -34,11 +37,16 @@ use csp;
 /// That of pages without scripts.
 const CSP: &str = csp!("style-src 'self'; img-src 'self'");
 
-/// Navigation at `/`, and the pages of each document.
-pub(super) fn mount(mut routes: Route, documents: &[Arc<Document>]) -> Route {
-    let cards: Arc<[Card]> = documents.iter().map(|document| Card::of(document)).collect();
+/// Navigation at `/`, and the pages of each document; with `staff_only` those of the backoffice
+/// are behind the staff sign-in.
+pub(super) fn mount(mut routes: Route, documents: &[Arc<Document>], staff_only: bool) -> Route {
+    let cards: Arc<[Card]> =
+        documents.iter().map(|document| Card::of(document, staff_only)).collect();
     for document in documents {
-        routes = docs::mount(routes, document);
+        routes = docs::mount(routes, document, staff_only);
+    }
+    if staff_only {
+        routes = sign_in::mount(routes);
     }
     assets::mount(routes)
         .at("/", poem::get(navigation).data(cards))
@@ -50,6 +58,15 @@ pub(super) fn mount(mut routes: Route, documents: &[Arc<Document>]) -> Route {
 /// The mails that went to the outbox.
 pub(super) fn mount_outbox(routes: Route) -> Route {
     outbox::mount(routes)
+}
+
+/// What the `Allow` header of a 405 says at the route of a page.
+pub(super) fn allow(route: &str) -> &'static str {
+    match route {
+        sign_in::SIGN_IN => "GET, HEAD, POST",
+        sign_in::SIGN_OUT => "POST",
+        _ => "GET, HEAD",
+    }
 }
 
 fn redirect(to: &'static str) -> RouteMethod {
@@ -67,6 +84,7 @@ fn render(name: &str, values: Value, csp: &'static str) -> Result<Response, Serv
         ("docs.html", include_str!("templates/docs.html")),
         ("outbox.html", include_str!("templates/outbox.html")),
         ("outbox_mail.html", include_str!("templates/outbox_mail.html")),
+        ("sign_in.html", include_str!("templates/sign_in.html")),
     ];
     for (name, text) in all {
         templates.add_template(name, text).map_err(ServiceError::internal)?;
@@ -82,7 +100,8 @@ fn page(html: String, csp: &'static str) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(csp));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    // With `no-referrer` browsers would send forms with an `Origin` of `null`.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response
 }
 
@@ -93,15 +112,17 @@ struct Card {
     prefix: String,
     folder: String,
     name: String,
+    is_guarded: bool,
 }
 
 impl Card {
-    fn of(document: &Document) -> Self {
+    fn of(document: &Document, staff_only: bool) -> Self {
         Self {
             title: document.title().to_owned(),
             prefix: document.surface.prefix(document.version),
             folder: docs::folder(document),
             name: document.name(),
+            is_guarded: docs::is_guarded(document, staff_only),
         }
     }
 }

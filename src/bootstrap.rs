@@ -182,6 +182,7 @@ pub fn application(
         cors,
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
         docs: settings.docs.enabled,
+        staff_only_docs: settings.docs.staff_sign_in,
         releases: releases.collect(),
     };
     api::application(core, options, additions)

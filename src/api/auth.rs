@@ -69,7 +69,7 @@ async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller<Admin>>
     Ok(Caller { account, session_id, origin })
 }
 
-fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {
+pub(super) fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {
     let missing = || ServiceError::internal("the services are not mounted");
     Ok(request.data::<Arc<Core>>().ok_or_else(missing)?)
 }
@@ -81,7 +81,7 @@ impl<'a> FromRequest<'a> for Origin {
     }
 }
 
-fn origin(request: &Request, actor: Actor) -> Origin {
+pub(super) fn origin(request: &Request, actor: Actor) -> Origin {
     let unit = |exchange: &Exchange| exchange.unit_of(actor);
     Origin {
         actor,

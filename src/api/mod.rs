@@ -45,6 +45,8 @@ pub struct Options {
     pub public_url: Option<String>,
     /// Documentation pages, exports and navigation.
     pub docs: bool,
+    /// Whether those of the backoffice need a staff sign-in.
+    pub staff_only_docs: bool,
     pub releases: Vec<client::v1::config::PlatformRelease>,
 }
 
@@ -89,7 +91,7 @@ pub fn application(
         documents.push(document);
     }
     if options.docs {
-        routes = pages::mount(routes, &documents);
+        routes = pages::mount(routes, &documents, options.staff_only_docs);
         if core.mails.mailer.outbox_folder().is_some() {
             routes = pages::mount_outbox(routes);
         }
@@ -102,6 +104,7 @@ pub fn application(
     routes
         .data(Arc::new(options.releases))
         .data(core.clone())
+        .data(pages::PublicOrigin(options.public_url))
         .with(Idempotency::new(core))
         .with(options.limits)
         .with(Host)

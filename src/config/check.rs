@@ -211,9 +211,10 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
             rules.broken(&[key], "has an origin that is not encrypted", "list https:// only");
         }
     }
-    if settings.docs.enabled {
-        let problem = "is on; production shows its documents to nobody";
-        rules.broken(&["docs.enabled"], problem, "set it to false");
+    if settings.docs.enabled && !settings.docs.staff_sign_in {
+        let keys = ["docs.staff_sign_in", "docs.enabled"];
+        let problem = "is off beside docs.enabled; the backoffice's documents are for staff";
+        rules.broken(&keys, problem, "set it to true, or docs.enabled to false");
     }
     let from = settings.mail.from.trim_end_matches('>');
     if is_placeholder_host(from.rsplit('@').next().unwrap_or_default()) {

@@ -112,6 +112,7 @@ pub const KEYS: &[Key] = &[
     key("log.sql", Kind::OneOf(&["off", "slow", "all"])),
     key("log.slow_statement_ms", number(0, 600_000, "milliseconds")),
     key("docs.enabled", Kind::Switch),
+    key("docs.staff_sign_in", Kind::Switch),
     key("release.*.minimum_version", Kind::Version),
     key("release.*.latest_version", Kind::Version),
     key("release.*.force_upgrade", Kind::Switch),

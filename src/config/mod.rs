@@ -244,6 +244,7 @@ pub enum SqlLog {
 #[serde(deny_unknown_fields)]
 pub struct Docs {
     pub enabled: bool,
+    pub staff_sign_in: bool,
 }
 
 /// What an app on one platform must know before it goes on.

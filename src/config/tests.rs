@@ -83,8 +83,11 @@ fn each_environment_has_its_file() {
     let preview = production().variable("TWOFOLD_ENV", "preview").load().expect("valid").settings;
     assert!(preview.docs.enabled && preview.log.format == LogFormat::Json);
     assert_eq!(preview.server.listen.to_string(), "0.0.0.0:8001");
+    let with_docs = production().variable("TWOFOLD_DOCS__ENABLED", "true").load();
+    assert!(with_docs.expect("valid").settings.docs.enabled);
     let production = production().load().expect("valid").settings;
-    assert!(!production.docs.enabled && production.log.sql == SqlLog::Slow);
+    assert!(!production.docs.enabled && production.docs.staff_sign_in);
+    assert!(production.log.sql == SqlLog::Slow);
     let test = start().variable("TWOFOLD_ENV", "test").load().expect("valid").settings;
     assert!(!test.log.files);
     let development = start().load().expect("valid").settings;

@@ -11,6 +11,7 @@ pub mod one_time_codes;
 pub mod passwords;
 pub mod sessions;
 pub mod staff;
+pub mod staff_pages;
 pub mod tokens;
 pub mod users;
 

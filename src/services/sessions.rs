@@ -16,7 +16,7 @@ use crate::{
     adapters::random::Random,
     db::{
         Origin, Tx,
-        sessions::{self, NewSession, Realm, RefreshToken},
+        sessions::{self, NewSession, Realm, RefreshToken, Session},
     },
 };
 
@@ -49,16 +49,60 @@ pub struct TokenPair {
     pub refresh_expires_in: i64,
 }
 
+/// What a browser gets instead of a [`TokenPair`]: a token for pages, as a cookie. It stands in the
+/// place of the session's refresh token, and so ends when that would.
+#[derive(Debug, Clone)]
+pub struct PageToken {
+    pub token: String,
+    /// Its life in seconds.
+    pub expires_in: i64,
+}
+
+/// A session that has just been opened, and the token that keeps it.
+struct Opened {
+    subject: Subject,
+    token: String,
+    token_end: DateTime<Utc>,
+    session_end: DateTime<Utc>,
+}
+
 impl Sessions {
     /// Opens a session for an account that has proved who it is.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn open(&self, tx: &mut Tx, random: Random, account_id: Uuid) -> Result<TokenPair> {
+        let opened = self.insert(tx, random, account_id, TokenKind::Refresh).await?;
+        let Opened { subject, token, token_end, session_end } = opened;
+        self.pair(subject, random, token, token_end, session_end, tx.now)
+    }
+
+    /// The same for a browser.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_for_pages(
+        &self,
+        tx: &mut Tx,
+        random: Random,
+        account_id: Uuid,
+    ) -> Result<PageToken> {
+        let Opened { token, token_end, .. } =
+            self.insert(tx, random, account_id, TokenKind::Page).await?;
+        Ok(PageToken { token, expires_in: (token_end - tx.now).num_seconds() })
+    }
+
+    async fn insert(
+        &self,
+        tx: &mut Tx,
+        random: Random,
+        account_id: Uuid,
+        kind: TokenKind,
+    ) -> Result<Opened> {
         let now = tx.now;
         let subject = Subject { account_id, session_id: random.id(now) };
-        let expires_at = now + self.absolute;
-        let (refresh_token, stored) = self.new_refresh_token(subject, random, now, expires_at)?;
+        let session_end = now + self.absolute;
+        let (token, stored) = self.new_token(kind, subject, random, now, session_end)?;
         let user_agent = tx.origin.user_agent.as_deref();
         let user_agent: Option<String> =
             user_agent.map(|ua| ua.chars().take(MAX_USER_AGENT).collect());
@@ -66,13 +110,13 @@ impl Sessions {
             id: subject.session_id,
             account_id,
             refresh_token: &stored,
-            expires_at,
+            expires_at: session_end,
             user_agent: user_agent.as_deref(),
             ip_address: tx.origin.ip_address.map(|ip| ip.to_string()),
             now,
         };
         sessions::insert(tx, self.realm, new).await?;
-        self.pair(subject, random, refresh_token, stored.expires_at, expires_at, now)
+        Ok(Opened { subject, token, token_end: stored.expires_at, session_end })
     }
 
     /// Exchanges a refresh token for new tokens.
@@ -89,16 +133,13 @@ impl Sessions {
         })?;
         let mut tx = core.db.begin(origin).await?;
         let now = tx.now;
-        let session = sessions::lock(&mut tx, self.realm, claims.sid).await?;
-        let session = session
-            .filter(|s| s.account_id == claims.sub && s.revoked_at.is_none() && s.expires_at > now)
-            .ok_or(Code::SessionEnded)?;
+        let session = self.lock(&mut tx, &claims).await?;
         let subject = Subject { account_id: session.account_id, session_id: session.id };
         let hash = digest::digest(&digest::SHA256, token.as_bytes());
 
         if session.refresh_token_hash == hash.as_ref() {
             let (refresh_token, stored) =
-                self.new_refresh_token(subject, core.random, now, session.expires_at)?;
+                self.new_token(TokenKind::Refresh, subject, core.random, now, session.expires_at)?;
             sessions::rotate(&mut tx, self.realm, session.id, &stored).await?;
             tx.commit().await?;
             let end = session.expires_at;
@@ -123,6 +164,40 @@ impl Sessions {
         tx.commit().await?;
         tracing::warn!(session_id = %session.id, "a refresh token was used again: the session is ended");
         Err(Code::RefreshTokenReused.into())
+    }
+
+    /// Exchanges a token for pages when a tenth of its life is over, so that a session in use goes
+    /// on without being written at each request.
+    ///
+    /// # Errors
+    /// [`Code::SessionEnded`] for a session that is over.
+    pub async fn renew_for_pages(
+        &self,
+        core: &Core,
+        origin: &Origin,
+        claims: &Claims,
+    ) -> Result<Option<PageToken>> {
+        let age = TimeDelta::seconds(core.clock.now().timestamp() - claims.iat);
+        if age * 10 < self.idle {
+            return Ok(None);
+        }
+        let mut tx = core.db.begin(origin).await?;
+        let (now, session) = (tx.now, self.lock(&mut tx, claims).await?);
+        let subject = Subject { account_id: session.account_id, session_id: session.id };
+        let (token, stored) =
+            self.new_token(TokenKind::Page, subject, core.random, now, session.expires_at)?;
+        sessions::rotate(&mut tx, self.realm, session.id, &stored).await?;
+        tx.commit().await?;
+        Ok(Some(PageToken { token, expires_in: (stored.expires_at - now).num_seconds() }))
+    }
+
+    /// The session of a token, unless it is over.
+    async fn lock(&self, tx: &mut Tx, claims: &Claims) -> Result<Session> {
+        let now = tx.now;
+        let session = sessions::lock(tx, self.realm, claims.sid).await?;
+        let session = session
+            .filter(|s| s.account_id == claims.sub && s.revoked_at.is_none() && s.expires_at > now);
+        Ok(session.ok_or(Code::SessionEnded)?)
     }
 
     /// Ends one session.
@@ -153,15 +228,17 @@ impl Sessions {
         self.tokens.verify(TokenKind::Access, token, now)
     }
 
-    fn new_refresh_token(
+    /// A token that keeps a session: one to refresh with, or one for pages.
+    fn new_token(
         &self,
+        kind: TokenKind,
         subject: Subject,
         random: Random,
         now: DateTime<Utc>,
         session_end: DateTime<Utc>,
     ) -> Result<(String, RefreshToken)> {
         let (id, expires_at) = (random.id(now), session_end.min(now + self.idle));
-        let token = self.tokens.sign(TokenKind::Refresh, subject, id, now, expires_at)?;
+        let token = self.tokens.sign(kind, subject, id, now, expires_at)?;
         let hash = digest::digest(&digest::SHA256, token.as_bytes()).as_ref().to_vec();
         Ok((token, RefreshToken { id, hash, issued_at: now, expires_at }))
     }

@@ -25,6 +25,19 @@ pub async fn login(
     email: &EmailAddress,
     password: &SecretString,
 ) -> Result<TokenPair> {
+    let (mut tx, admin_id) = check_credentials(core, origin, email, password).await?;
+    let pair = core.staff_sessions.open(&mut tx, core.random, admin_id).await?;
+    tx.commit().await?;
+    Ok(pair)
+}
+
+/// Tells whose credentials they are, in the transaction that is to open the session.
+pub(super) async fn check_credentials(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: &SecretString,
+) -> Result<(Tx, Uuid)> {
     let known = admins::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
     let stored = known.as_ref().map(|admin| admin.password_hash.as_str());
     let right = core.passwords.verify(password, stored).await?;
@@ -35,9 +48,7 @@ pub async fn login(
     if !admins::set_last_login(&mut tx, admin.id, &admin.password_hash, now).await? {
         return Err(Code::InvalidCredentials.into());
     }
-    let pair = core.staff_sessions.open(&mut tx, core.random, admin.id).await?;
-    tx.commit().await?;
-    Ok(pair)
+    Ok((tx, admin.id))
 }
 
 /// Tells whose access token it is, and of which session: one statement.

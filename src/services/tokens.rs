@@ -24,13 +24,19 @@ pub enum TokenKind {
     Access,
     /// Is exchanged for new tokens, once.
     Refresh,
+    /// Opens pages in a browser, as a cookie; no operation takes it.
+    Page,
 }
 
 impl TokenKind {
+    /// In the order of their declaration.
+    const ALL: [Self; 3] = [Self::Access, Self::Refresh, Self::Page];
+
     fn typ(self) -> &'static str {
         match self {
             Self::Access => "at+jwt",
             Self::Refresh => "refresh+jwt",
+            Self::Page => "page+jwt",
         }
     }
 }
@@ -66,8 +72,8 @@ struct Keys {
 pub struct Tokens {
     issuer: &'static str,
     audience: &'static str,
-    access: Keys,
-    refresh: Keys,
+    /// By kind.
+    keys: [Keys; TokenKind::ALL.len()],
 }
 
 impl Tokens {
@@ -78,26 +84,18 @@ impl Tokens {
             Realm::Client => ("twofold-client", "client-api"),
             Realm::Backoffice => ("twofold-backoffice", "backoffice-api"),
         };
-        let keys = |kind: TokenKind| {
+        let keys = TokenKind::ALL.map(|kind| {
             let key = derive_key(secret, issuer, kind.typ());
             Keys {
                 encoding: EncodingKey::from_secret(&key),
                 decoding: DecodingKey::from_secret(&key),
             }
-        };
-        Self {
-            issuer,
-            audience,
-            access: keys(TokenKind::Access),
-            refresh: keys(TokenKind::Refresh),
-        }
+        });
+        Self { issuer, audience, keys }
     }
 
     fn keys(&self, kind: TokenKind) -> &Keys {
-        match kind {
-            TokenKind::Access => &self.access,
-            TokenKind::Refresh => &self.refresh,
-        }
+        &self.keys[kind as usize]
     }
 
     /// The same arguments always give the same token.

@@ -10,14 +10,19 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use twofold::{
     api::{self, Surface},
+    db::Origin,
     services::{
         sessions::Sessions,
+        staff_pages,
         tokens::{Subject, TokenKind},
     },
 };
 use uuid::Uuid;
 
-use crate::support::{TestApp, app::PASSWORD};
+use crate::support::{
+    TestApp,
+    app::{ADMIN, PASSWORD},
+};
 
 /// Whom an operation is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +95,8 @@ identities! {
     ExpiredAdmin,
     SignedOutAdmin,
     AdminRefreshToken,
+    /// A member of the staff who sends the cookie of pages.
+    AdminPageToken,
 }
 
 /// How an identity is refused; `None`: it is let in.
@@ -100,7 +107,9 @@ fn expected(access: Access, identity: Identity) -> Option<(u16, &'static str)> {
     match (access, identity) {
         (Public, _) => None,
         (User | Staff, Anonymous) => Some((401, "unauthenticated")),
-        (User | Staff, Stranger | UserRefreshToken | AdminRefreshToken) => not_valid_here,
+        (User | Staff, Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken) => {
+            not_valid_here
+        }
 
         (User, Owner | OtherUser) => None,
         (User, SuspendedUser) => Some((403, "account_suspended")),
@@ -165,6 +174,12 @@ impl World {
                 token
             }
             AdminRefreshToken => text(&app.admin_login().await["refresh_token"]),
+            AdminPageToken => {
+                let (origin, email) = (Origin::system("test"), ADMIN.parse().expect("an address"));
+                let password = PASSWORD.into();
+                let opened = staff_pages::sign_in(&app.core, &origin, &email, &password).await;
+                opened.expect("signed in").token
+            }
         })
     }
 

@@ -36,6 +36,7 @@ mod migrations;
 mod pages;
 mod program;
 mod shutdown;
+mod staff_pages;
 mod storage;
 mod support;
 mod versions;

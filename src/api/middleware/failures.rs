@@ -10,7 +10,7 @@ use poem::{
 use poem_openapi::error::ParseParamError;
 
 use super::{
-    super::{document::Document, error, validation},
+    super::{document::Document, error, pages, validation},
     edge::RequestId,
 };
 use crate::services::{FieldError, ServiceError};
@@ -69,7 +69,7 @@ impl<E> FailuresEndpoint<E> {
         let mut response = error::render(&failure, id);
         if is_wrong_method {
             let allow = self.documents.iter().find_map(|document| document.allow(route));
-            if let Ok(allow) = HeaderValue::from_str(allow.unwrap_or("GET, HEAD, OPTIONS")) {
+            if let Ok(allow) = HeaderValue::from_str(allow.unwrap_or(pages::allow(route))) {
                 response.headers_mut().insert(header::ALLOW, allow);
             }
         }

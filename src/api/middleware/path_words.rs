@@ -5,8 +5,9 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The words of the pages, which are in no document.
-const PAGES: [&str; 12] = [
+const PAGES: [&str; 15] = [
     "api-docs",
+    "assets",
     "backoffice",
     "backoffice.json",
     "client",
@@ -18,6 +19,8 @@ const PAGES: [&str; 12] = [
     "outbox",
     "ready",
     "redoc",
+    "sign-in",
+    "sign-out",
 ];
 
 /// The words that our own routes are made of.

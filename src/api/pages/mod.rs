@@ -1,35 +1,54 @@
-//! Pages for people: navigation, documentation, the outbox. They load nothing from elsewhere.
+//! Pages for people: navigation, documentation, the outbox, the staff sign-in. They load nothing
+//! from elsewhere, and run no script but those of the documentation.
 
-use std::sync::Arc;
+mod assets;
+mod docs;
+mod outbox;
+mod sign_in;
+mod staff;
+
+use std::{collections::BTreeMap, sync::Arc};
 
 use minijinja::{Environment, Value, context, value::Serde};
 use poem::{
-    Endpoint, EndpointExt, IntoResponse, Response, Route, RouteMethod,
+    EndpointExt, Response, Route, RouteMethod,
     endpoint::make_sync,
     handler,
     http::{HeaderValue, StatusCode, header},
-    web::{Data, Path},
+    web::Data,
 };
-use poem_openapi::OpenApiService;
 use serde::Serialize;
-use uuid::Uuid;
 
 use super::{document::Document, error::ApiError};
-use crate::{
-    adapters::mailer::{OutboxMail, read_outbox},
-    services::{Code, Core, ServiceError},
-};
+use crate::services::{Core, ServiceError};
+pub(super) use staff::PublicOrigin;
 
-/// Scripts and styles stand in the pages themselves; ReDoc searches in a worker of its own.
-const CSP: &str = "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; \
-    img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; worker-src blob:; \
-    base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// A content security policy: what a page may do beside sending forms to us.
+macro_rules! csp {
+    ($allowed:literal) => {
+        concat!(
+            "default-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; ",
+            $allowed
+        )
+    };
+}
+use csp;
 
-/// Navigation at `/`, and for each document Swagger UI, ReDoc, the document and its export.
-pub(super) fn mount(routes: Route, documents: &[Arc<Document>]) -> Route {
-    let cards: Arc<[Card]> = documents.iter().map(|document| Card::of(document)).collect();
-    let routes = documents.iter().fold(routes, surface);
-    routes
+/// That of pages without scripts.
+const CSP: &str = csp!("style-src 'self'; img-src 'self'");
+
+/// Navigation at `/`, and the pages of each document; with `staff_only` those of the backoffice
+/// are behind the staff sign-in.
+pub(super) fn mount(mut routes: Route, documents: &[Arc<Document>], staff_only: bool) -> Route {
+    let cards: Arc<[Card]> =
+        documents.iter().map(|document| Card::of(document, staff_only)).collect();
+    for document in documents {
+        routes = docs::mount(routes, document, staff_only);
+    }
+    if staff_only {
+        routes = sign_in::mount(routes);
+    }
+    assets::mount(routes)
         .at("/", poem::get(navigation).data(cards))
         .at("/docs", redirect("/client/docs"))
         .at("/redoc", redirect("/client/redoc"))
@@ -38,65 +57,16 @@ pub(super) fn mount(routes: Route, documents: &[Arc<Document>]) -> Route {
 
 /// The mails that went to the outbox.
 pub(super) fn mount_outbox(routes: Route) -> Route {
-    routes.at("/outbox", poem::get(outbox)).at("/outbox/:id", poem::get(outbox_mail))
+    outbox::mount(routes)
 }
 
-fn surface(routes: Route, document: &Arc<Document>) -> Route {
-    // The pages of an API without operations, which get the finished document in its place.
-    let empty = OpenApiService::new((), "", "");
-    let made = empty.spec();
-    // The document stands inside a script: it must not be able to end it.
-    let inline = document.text.replace("</", "<\\/");
-    let page = |html: String| html.replacen(&made, &inline, 1);
-    let swagger = format!("<!DOCTYPE html>{}", page(empty.swagger_ui_html()));
-    let redoc = without_web_fonts(&page(empty.redoc_html()));
-    // poem-openapi leaves room for a page header, which there is none of.
-    let redoc = redoc.replace("scrollYOffset: 50", "scrollYOffset: 0");
-    let (name, folder) = (document.name(), folder(document));
-    let export = attachment(document.clone(), &name);
-    routes
-        .at(format!("{folder}/docs"), poem::get(constant(swagger)))
-        .at(format!("{folder}/redoc"), poem::get(constant(redoc)))
-        .at(format!("{folder}/openapi.json"), poem::get(json(document.clone())))
-        .at(format!("/api-docs/{name}.json"), poem::get(export))
-}
-
-/// ReDoc's page links a font service.
-fn without_web_fonts(html: &str) -> String {
-    let Some((before, rest)) = html.split_once("<link href=\"https://fonts.") else {
-        return html.to_owned();
-    };
-    let after = rest.split_once('>').map_or(rest, |(_, after)| after);
-    format!("{before}{after}")
-}
-
-fn page(html: impl Into<poem::Body>) -> Response {
-    let mut response =
-        Response::builder().content_type("text/html; charset=utf-8").body(html.into());
-    let policy = HeaderValue::from_static(CSP);
-    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
-    response
-}
-
-fn constant(html: String) -> impl Endpoint<Output = Response> {
-    let html: Arc<str> = html.into();
-    make_sync(move |_| page(html.to_string()))
-}
-
-fn json(document: Arc<Document>) -> impl Endpoint<Output = Response> {
-    make_sync(move |_| {
-        Response::builder().content_type("application/json").body(document.text.clone())
-    })
-}
-
-fn attachment(document: Arc<Document>, name: &str) -> impl Endpoint<Output = Response> + use<> {
-    let disposition = format!("attachment; filename=\"{name}.json\"");
-    make_sync(move |_| {
-        Response::builder()
-            .content_type("application/json")
-            .header(header::CONTENT_DISPOSITION, &disposition)
-            .body(document.text.clone())
-    })
+/// What the `Allow` header of a 405 says at the route of a page.
+pub(super) fn allow(route: &str) -> &'static str {
+    match route {
+        sign_in::SIGN_IN => "GET, HEAD, OPTIONS, POST",
+        sign_in::SIGN_OUT => "OPTIONS, POST",
+        _ => "GET, HEAD, OPTIONS",
+    }
 }
 
 fn redirect(to: &'static str) -> RouteMethod {
@@ -106,28 +76,33 @@ fn redirect(to: &'static str) -> RouteMethod {
 }
 
 /// Renders one of the page templates; HTML in values is escaped.
-fn render(name: &str, values: Value) -> Result<Response, ServiceError> {
+fn render(name: &str, values: Value, csp: &'static str) -> Result<Response, ServiceError> {
     let mut templates = Environment::new();
     let all = [
-        ("layout.html", include_str!("layout.html")),
-        ("navigation.html", include_str!("navigation.html")),
-        ("outbox.html", include_str!("outbox.html")),
-        ("outbox_mail.html", include_str!("outbox_mail.html")),
+        ("layout.html", include_str!("templates/layout.html")),
+        ("navigation.html", include_str!("templates/navigation.html")),
+        ("docs.html", include_str!("templates/docs.html")),
+        ("outbox.html", include_str!("templates/outbox.html")),
+        ("outbox_mail.html", include_str!("templates/outbox_mail.html")),
+        ("sign_in.html", include_str!("templates/sign_in.html")),
     ];
     for (name, text) in all {
         templates.add_template(name, text).map_err(ServiceError::internal)?;
     }
+    let assets: BTreeMap<_, _> = assets::all().iter().map(|a| (a.name, a.path.as_str())).collect();
+    templates.add_global("assets", Value::from(Serde(assets)));
     let template = templates.get_template(name).map_err(ServiceError::internal)?;
-    Ok(page(template.render(values).map_err(ServiceError::internal)?))
+    Ok(page(template.render(values).map_err(ServiceError::internal)?, csp))
 }
 
-/// Where the pages of a document are.
-fn folder(document: &Document) -> String {
-    let surface = document.surface.name();
-    match document.version {
-        "v1" => format!("/{surface}"),
-        version => format!("/{surface}/{version}"),
-    }
+fn page(html: String, csp: &'static str) -> Response {
+    let mut response = Response::builder().content_type("text/html; charset=utf-8").body(html);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(csp));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    // With `no-referrer` browsers would send forms with an `Origin` of `null`.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    response
 }
 
 /// What the navigation says of a document.
@@ -137,44 +112,28 @@ struct Card {
     prefix: String,
     folder: String,
     name: String,
+    is_guarded: bool,
 }
 
 impl Card {
-    fn of(document: &Document) -> Self {
+    fn of(document: &Document, staff_only: bool) -> Self {
         Self {
             title: document.title().to_owned(),
             prefix: document.surface.prefix(document.version),
-            folder: folder(document),
+            folder: docs::folder(document),
             name: document.name(),
+            is_guarded: docs::is_guarded(document, staff_only),
         }
     }
 }
 
 #[handler]
-async fn navigation(core: Data<&Arc<Core>>, cards: Data<&Arc<[Card]>>) -> poem::Result<Response> {
+async fn navigation(
+    core: Data<&Arc<Core>>,
+    cards: Data<&Arc<[Card]>>,
+) -> Result<Response, ApiError> {
     let has_outbox = core.mails.mailer.outbox_folder().is_some();
     let cards = Serde(&**cards.0);
     let values = context! { version => env!("CARGO_PKG_VERSION"), has_outbox, cards };
-    Ok(render("navigation.html", values).map_err(ApiError)?.into_response())
-}
-
-async fn mails(core: &Core) -> Result<Vec<OutboxMail>, ServiceError> {
-    let folder = core.mails.mailer.outbox_folder().ok_or(Code::NotFound)?.to_owned();
-    let read = tokio::task::spawn_blocking(move || read_outbox(&folder));
-    read.await.map_err(ServiceError::internal)?.map_err(ServiceError::internal)
-}
-
-#[handler]
-async fn outbox(core: Data<&Arc<Core>>) -> poem::Result<Response> {
-    let mails = mails(core.0).await.map_err(ApiError)?;
-    Ok(render("outbox.html", context! { mails => Serde(mails) }).map_err(ApiError)?)
-}
-
-#[handler]
-async fn outbox_mail(core: Data<&Arc<Core>>, id: Path<String>) -> poem::Result<Response> {
-    let id: Uuid = id.parse().map_err(|_| ApiError::from(Code::NotFound))?;
-    let mails = mails(core.0).await.map_err(ApiError)?;
-    let mail = mails.into_iter().find(|mail| mail.id == id);
-    let mail = mail.ok_or(ApiError::from(Code::NotFound))?;
-    Ok(render("outbox_mail.html", context! { mail => Serde(mail) }).map_err(ApiError)?)
+    Ok(render("navigation.html", values, CSP)?)
 }

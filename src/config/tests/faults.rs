@@ -243,8 +243,10 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             Expected("server.public_url", "PUBLIC_URL", "is not encrypted"),
         ),
         (
-            production().variable("TWOFOLD_DOCS__ENABLED", "true"),
-            Expected("docs.enabled", "ENABLED", "set it to false"),
+            production()
+                .variable("TWOFOLD_DOCS__ENABLED", "true")
+                .variable("TWOFOLD_DOCS__STAFF_SIGN_IN", "false"),
+            Expected("docs.staff_sign_in", "SIGN_IN", "set it to true, or docs.enabled to false"),
         ),
         (
             production().variable("TWOFOLD_MAIL__FROM", ""),

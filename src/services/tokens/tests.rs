@@ -39,10 +39,10 @@ fn a_genuine_token_says_what_was_signed() {
 #[test]
 fn realms_and_kinds_never_stand_for_each_other() {
     for realm in [Realm::Client, Realm::Backoffice] {
-        for kind in [TokenKind::Access, TokenKind::Refresh] {
+        for kind in TokenKind::ALL {
             let token = sign(realm, kind);
             for expected_realm in [Realm::Client, Realm::Backoffice] {
-                for expected_kind in [TokenKind::Access, TokenKind::Refresh] {
+                for expected_kind in TokenKind::ALL {
                     let verified = tokens(expected_realm).verify(expected_kind, &token, now());
                     let same = realm == expected_realm && kind == expected_kind;
                     assert_eq!(

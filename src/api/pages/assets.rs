@@ -1,0 +1,107 @@
+//! Scripts, styles and pictures of the pages. Each has its hash in its address, so that browsers
+//! may keep it for ever, and is in memory once however many pages use it.
+
+use std::sync::LazyLock;
+
+use poem::{
+    Response, Route,
+    endpoint::make_sync,
+    http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
+};
+use poem_openapi::OpenApiService;
+use ring::digest;
+
+/// A file that pages load.
+pub(super) struct Asset {
+    /// As templates call it.
+    pub name: &'static str,
+    /// Such as `/assets/pages.0123456789abcdef.css`.
+    pub path: String,
+    content_type: &'static str,
+    text: String,
+}
+
+static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    // poem-openapi gives its viewers away as whole pages only.
+    let empty = OpenApiService::new((), "", "");
+    let (swagger, redoc) = (empty.swagger_ui_html(), empty.redoc_html());
+    let (script, style) = ("<script charset=\"UTF-8\">", "<style charset=\"UTF-8\">");
+    vec![
+        Asset::new("swagger-ui.js", between(&swagger, script, "</script>")),
+        Asset::new("swagger-ui.css", between(&swagger, style, "</style>")),
+        Asset::new("redoc.js", between(&redoc, script, "</script>")),
+        Asset::new("docs.js", include_str!("assets/docs.js")),
+        Asset::new("docs.css", include_str!("assets/docs.css")),
+        Asset::new("pages.css", include_str!("assets/pages.css")),
+        Asset::new("icon.svg", include_str!("assets/icon.svg")),
+    ]
+});
+
+/// Every asset, made at the first call.
+pub(super) fn all() -> &'static [Asset] {
+    &ASSETS
+}
+
+/// Serves them.
+pub(super) fn mount(routes: Route) -> Route {
+    all().iter().fold(routes, |routes, asset| {
+        routes.at(&asset.path, poem::get(make_sync(|_| asset.response())))
+    })
+}
+
+impl Asset {
+    fn new(name: &'static str, text: &str) -> Self {
+        let (stem, extension) = name.rsplit_once('.').unwrap_or((name, ""));
+        let content_type = match extension {
+            "js" => "text/javascript; charset=utf-8",
+            "css" => "text/css; charset=utf-8",
+            _ => "image/svg+xml",
+        };
+        let path = format!("/assets/{stem}.{}.{extension}", hash(text));
+        Self { name, path, content_type, text: text.to_owned() }
+    }
+
+    fn response(&'static self) -> Response {
+        Response::builder()
+            .content_type(self.content_type)
+            .header(CACHE_CONTROL, "public, max-age=31536000, immutable")
+            .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
+            .body(self.text.as_str())
+    }
+}
+
+/// Enough of the SHA-256 to tell two versions of a file apart.
+fn hash(text: &str) -> String {
+    let digest = digest::digest(&digest::SHA256, text.as_bytes());
+    let first = digest.as_ref().first_chunk().copied().unwrap_or_default();
+    format!("{:016x}", u64::from_be_bytes(first))
+}
+
+/// What stands between two marks; nothing when one of them is missing.
+fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
+    let rest = text.split_once(start).map(|(_, rest)| rest);
+    rest.and_then(|rest| rest.split_once(end)).map_or("", |(inner, _)| inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_viewers_are_cut_out_whole() {
+        let size = |name: &str| {
+            let asset = all().iter().find(|asset| asset.name == name).expect("there");
+            asset.text.len()
+        };
+        assert!(size("swagger-ui.js") > 1_000_000, "{}", size("swagger-ui.js"));
+        assert!(size("swagger-ui.css") > 100_000, "{}", size("swagger-ui.css"));
+        assert!(size("redoc.js") > 800_000, "{}", size("redoc.js"));
+    }
+
+    #[test]
+    fn what_has_no_marks_is_nothing() {
+        assert_eq!(between("a<x>b</x>c", "<x>", "</x>"), "b");
+        assert_eq!(between("a<x>b", "<x>", "</x>"), "");
+        assert_eq!(between("b</x>", "<x>", "</x>"), "");
+    }
+}

@@ -1,0 +1,122 @@
+//! Where staff sign in to see pages, and out again.
+
+use std::sync::Arc;
+
+use minijinja::context;
+use poem::{
+    EndpointExt, Request, Response, Route, handler,
+    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
+    web::{Data, Form, Query},
+};
+use secrecy::SecretString;
+use serde::Deserialize;
+use url::{Position, Url};
+
+use super::{
+    super::error::ApiError,
+    CSP, render,
+    staff::{SameOrigin, StaffOnly, Visitor, remove_cookie, see_other, set_cookie, visit},
+};
+use crate::{
+    db::Origin,
+    services::{Code, Core, email_address::EmailAddress, staff_pages},
+};
+
+pub(super) const SIGN_IN: &str = "/backoffice/sign-in";
+pub(super) const SIGN_OUT: &str = "/backoffice/sign-out";
+
+/// Where one goes without a page in mind.
+const HOME: &str = "/backoffice/docs";
+
+pub(super) fn mount(routes: Route) -> Route {
+    routes
+        .at(SIGN_IN, poem::get(form).post(sign_in))
+        .at(SIGN_OUT, poem::post(sign_out).with(StaffOnly))
+}
+
+/// The page that was to be seen.
+#[derive(Deserialize)]
+struct Target {
+    return_to: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Credentials {
+    email: String,
+    password: SecretString,
+    return_to: Option<String>,
+}
+
+/// To the sign-in page, and from there back to what was asked for.
+pub(super) fn lead_to(request: &Request) -> Response {
+    let asked = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("return_to", local_page(asked).as_deref().unwrap_or(HOME))
+        .finish();
+    see_other(&format!("{SIGN_IN}?{query}"))
+}
+
+#[handler]
+async fn form(request: &Request, target: Query<Target>) -> Result<Response, ApiError> {
+    let admin = visit(request).await.ok().map(|(visitor, _)| visitor.account.email);
+    let return_to = page_or_home(target.return_to.as_deref());
+    Ok(render("sign_in.html", context! { admin, return_to }, CSP)?)
+}
+
+#[handler]
+async fn sign_in(
+    _same_origin: SameOrigin,
+    request: &Request,
+    core: Data<&Arc<Core>>,
+    origin: Origin,
+    credentials: Form<Credentials>,
+) -> Result<Response, ApiError> {
+    let Credentials { email, password, return_to } = credentials.0;
+    let return_to = page_or_home(return_to.as_deref());
+    let outcome = match email.trim().parse::<EmailAddress>() {
+        Ok(address) => staff_pages::sign_in(core.0, &origin, &address, &password).await,
+        Err(_) => Err(Code::InvalidCredentials.into()),
+    };
+    match outcome {
+        Ok(token) => {
+            // Who signs in anew has left the session before (ASVS 5.0, 7.2.4).
+            if let Ok((previous, _)) = visit(request).await {
+                core.staff_sessions.end(core.0, &previous.origin, previous.session_id).await?;
+            }
+            let mut response = see_other(&return_to);
+            set_cookie(&mut response, &token);
+            Ok(response)
+        }
+        Err(error) if error.code == Code::InvalidCredentials => {
+            let fault = error.code.message();
+            let mut page = render("sign_in.html", context! { fault, email, return_to }, CSP)?;
+            page.set_status(StatusCode::UNAUTHORIZED);
+            // Of every 401 (RFC 9110, 15.5.2); none of the registered schemes is a form.
+            page.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            Ok(page)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[handler]
+async fn sign_out(visitor: Data<&Visitor>, core: Data<&Arc<Core>>) -> Result<Response, ApiError> {
+    let caller = &visitor.0.0;
+    core.staff_sessions.end(core.0, &caller.origin, caller.session_id).await?;
+    let mut response = see_other(SIGN_IN);
+    remove_cookie(&mut response);
+    Ok(response)
+}
+
+fn page_or_home(page: Option<&str>) -> String {
+    page.and_then(local_page).unwrap_or_else(|| HOME.to_owned())
+}
+
+/// The address as a browser reads it (WHATWG URL), if it is that of a page for staff on this very
+/// server: whoever signs in must not end up elsewhere (ASVS 5.0, 3.7.2).
+fn local_page(address: &str) -> Option<String> {
+    let here = Url::parse("http://here.invalid").ok()?;
+    let url = here.join(address).ok()?;
+    let is_ours = url.origin() == here.origin() && url.path().starts_with("/backoffice/");
+    is_ours.then(|| url[Position::BeforePath..Position::AfterQuery].to_owned())
+}

@@ -1,0 +1,51 @@
+//! Staff who look at pages in a browser. Their sessions are like any others, but kept by a token
+//! that opens pages only.
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use super::{
+    Code, Core, Result, email_address::EmailAddress, sessions::PageToken, staff, tokens::TokenKind,
+};
+use crate::db::{
+    Origin,
+    admins::{self, Admin},
+};
+
+/// Somebody who may see pages.
+#[derive(Debug, Clone)]
+pub struct Visit {
+    pub admin: Admin,
+    pub session_id: Uuid,
+    /// Takes the place of the token that was shown.
+    pub renewed: Option<PageToken>,
+}
+
+/// Opens a session.
+///
+/// # Errors
+/// As [`staff::login`].
+pub async fn sign_in(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: &SecretString,
+) -> Result<PageToken> {
+    let (mut tx, admin_id) = staff::check_credentials(core, origin, email, password).await?;
+    let token = core.staff_sessions.open_for_pages(&mut tx, core.random, admin_id).await?;
+    tx.commit().await?;
+    Ok(token)
+}
+
+/// Tells whose token it is: one statement, unless it is time for another token.
+///
+/// # Errors
+/// [`Code::InvalidToken`], [`Code::TokenExpired`] or [`Code::SessionEnded`].
+pub async fn visit(core: &Core, origin: &Origin, token: &str) -> Result<Visit> {
+    let (sessions, now) = (&core.staff_sessions, core.clock.now());
+    let claims = sessions.tokens.verify(TokenKind::Page, token, now)?;
+    let admin = admins::find_by_session(&mut *core.db.conn().await?, claims.sid, now).await?;
+    let admin = admin.ok_or(Code::SessionEnded)?;
+    let renewed = sessions.renew_for_pages(core, origin, &claims).await?;
+    Ok(Visit { admin, session_id: claims.sid, renewed })
+}

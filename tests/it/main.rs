@@ -29,6 +29,7 @@ mod logs;
 mod mail;
 mod migrations;
 mod pages;
+mod pool;
 mod program;
 mod shutdown;
 mod storage;

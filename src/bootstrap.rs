@@ -21,7 +21,11 @@ pub use storage::storage;
 
 use crate::{
     adapters::{clock::Clock, mailer::Mailer, random::Random, storage::Storage},
-    api::{self, Additions, client::v1::config::PlatformRelease, middleware::limits::Limits},
+    api::{
+        self, Additions,
+        client::v1::config::PlatformRelease,
+        middleware::{limits::Limits, overload::Capacity},
+    },
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     server::{self, Listener, TlsFiles},
@@ -138,7 +142,13 @@ pub fn core(
         db: Db::new(database.url.clone(), pool, clock.clone()),
         clock,
         random: Random,
-        passwords: Passwords::new(hashing.memory_kib, hashing.iterations, hashing.parallelism)?,
+        passwords: Passwords::new(
+            hashing.memory_kib,
+            hashing.iterations,
+            hashing.parallelism,
+            // A flood of sign-ins leaves half of what is worked on to other requests.
+            settings.server.max_in_flight.div_ceil(2),
+        )?,
         code_key: CodeKey::new(&client_secret),
         client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
         staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
@@ -161,12 +171,17 @@ pub fn application(
         latest_version: release.latest_version.clone(),
         force_upgrade: release.force_upgrade,
     });
+    let capacity = Capacity {
+        max_in_flight: settings.server.max_in_flight,
+        wait: Duration::from_millis(settings.server.queue_wait_ms),
+    };
     let limits = Limits {
         timeout: Duration::from_millis(settings.server.request_timeout_ms),
         max_body_bytes: settings.server.max_body_bytes,
     };
     let public_url = settings.server.public_url.as_ref();
     let options = api::Options {
+        capacity,
         limits,
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
         docs: settings.docs.enabled,

@@ -28,6 +28,7 @@ mod listening;
 mod logs;
 mod mail;
 mod migrations;
+mod overload;
 mod pages;
 mod pool;
 mod program;

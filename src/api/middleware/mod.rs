@@ -5,4 +5,5 @@ pub mod failures;
 pub mod host;
 pub mod idempotency;
 pub mod limits;
+pub mod overload;
 mod path_words;

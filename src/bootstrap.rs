@@ -27,6 +27,7 @@ use crate::{
         middleware::{
             cors::{CorsOptions, Origins},
             limits::Limits,
+            overload::Capacity,
         },
     },
     config::{self, RealmAuth, Settings},
@@ -145,7 +146,13 @@ pub fn core(
         db: Db::new(database.url.clone(), pool, clock.clone()),
         clock,
         random: Random,
-        passwords: Passwords::new(hashing.memory_kib, hashing.iterations, hashing.parallelism)?,
+        passwords: Passwords::new(
+            hashing.memory_kib,
+            hashing.iterations,
+            hashing.parallelism,
+            // A flood of sign-ins leaves half of what is worked on to other requests.
+            settings.server.max_in_flight.div_ceil(2),
+        )?,
         code_key: CodeKey::new(&client_secret),
         client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
         staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
@@ -168,6 +175,10 @@ pub fn application(
         latest_version: release.latest_version.clone(),
         force_upgrade: release.force_upgrade,
     });
+    let capacity = Capacity {
+        max_in_flight: settings.server.max_in_flight,
+        wait: Duration::from_millis(settings.server.queue_wait_ms),
+    };
     let limits = Limits {
         timeout: Duration::from_millis(settings.server.request_timeout_ms),
         max_body_bytes: settings.server.max_body_bytes,
@@ -178,6 +189,7 @@ pub fn application(
         backoffice: Origins::new(&settings.cors.backoffice_origins),
     };
     let options = api::Options {
+        capacity,
         limits,
         cors,
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),

@@ -33,12 +33,14 @@ use middleware::{
     idempotency::Idempotency,
     limits::Limits,
     methods::CommonMethods,
+    overload::{Capacity, Overload},
 };
 pub use version::{ApiVersion, Deprecation, Surface};
 
 /// What the HTTP side is told by the settings.
 #[derive(Debug, Clone)]
 pub struct Options {
+    pub capacity: Capacity,
     pub limits: Limits,
     pub cors: CorsOptions,
     /// Where users reach the APIs, without a slash at its end.
@@ -74,16 +76,19 @@ pub fn documents(public_url: Option<&str>) -> Vec<Arc<Document>> {
     versions().iter().map(|version| Arc::new(Document::finish(version, public_url))).collect()
 }
 
+/// What orchestrators and monitors ask.
+const LIVE: &str = "/health/live";
+const READY: &str = "/health/ready";
+const PROBES: [&str; 3] = [LIVE, READY, "/api/v1/config/health"];
+
 /// The whole HTTP side.
 pub fn application(
     core: Arc<Core>,
     options: Options,
     additions: Additions,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let mut routes = additions
-        .routes
-        .at("/health/live", poem::get(health::live))
-        .at("/health/ready", poem::get(health::ready));
+    let mut routes =
+        additions.routes.at(LIVE, poem::get(health::live)).at(READY, poem::get(health::ready));
     let mut documents = Vec::new();
     for version in versions().into_iter().chain(additions.versions) {
         let document = Arc::new(Document::finish(&version, options.public_url.as_deref()));
@@ -107,6 +112,7 @@ pub fn application(
         .data(pages::PublicOrigin(options.public_url))
         .with(Idempotency::new(core))
         .with(options.limits)
+        .with(Overload::new(options.capacity, &PROBES))
         .with(Host)
         .with(Failures::new(documents))
         .with(Compression)

@@ -59,8 +59,8 @@ fn tls(settings: &Settings, rules: &mut Rules<'_>) {
 
 fn limits(settings: &Settings, rules: &mut Rules<'_>) {
     let (server, database) = (&settings.server, &settings.database);
-    let order = "keep server.request_timeout_ms > database.statement_timeout_ms > database.pool_wait_ms, \
-                 or a request ends before its cause is known";
+    let order = "keep server.request_timeout_ms > database.statement_timeout_ms > database.pool_wait_ms \
+                 > server.queue_wait_ms, or a request ends before its cause is known";
     if server.request_timeout_ms <= database.statement_timeout_ms {
         let keys = ["server.request_timeout_ms", "database.statement_timeout_ms"];
         rules.broken(&keys, "is not larger than database.statement_timeout_ms", order);
@@ -68,6 +68,10 @@ fn limits(settings: &Settings, rules: &mut Rules<'_>) {
     if database.statement_timeout_ms <= database.pool_wait_ms {
         let keys = ["database.statement_timeout_ms", "database.pool_wait_ms"];
         rules.broken(&keys, "is not larger than database.pool_wait_ms", order);
+    }
+    if database.pool_wait_ms <= server.queue_wait_ms {
+        let keys = ["server.queue_wait_ms", "database.pool_wait_ms"];
+        rules.broken(&keys, "is not smaller than database.pool_wait_ms", order);
     }
     if database.pool_min_idle > database.pool_max_size {
         let keys = ["database.pool_min_idle", "database.pool_max_size"];

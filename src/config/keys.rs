@@ -64,6 +64,8 @@ pub const KEYS: &[Key] = &[
     key("server.tls_certificate_file", Kind::Path),
     key("server.tls_key_file", Kind::Path),
     key("server.public_url", Kind::WebAddress),
+    key("server.max_in_flight", number(1, 100_000, "requests")),
+    key("server.queue_wait_ms", number(1, 10_000, "milliseconds")),
     key("server.max_body_bytes", number(1, 1 << 30, "bytes")),
     key("server.request_timeout_ms", number(1, 600_000, "milliseconds")),
     key("server.max_connections", number(1, 1_000_000, "connections")),

@@ -6,9 +6,10 @@ use diesel::{
     sql_types::{Bool, Integer, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
+use futures_util::future;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{DbError, pool::connect};
+use super::{DbError, connect::connect};
 use crate::telemetry::Chain;
 
 /// The major version of the oldest server that the product is made for.
@@ -53,7 +54,8 @@ pub async fn inspect(url: &SecretString) -> Result<Server, DbError> {
          pg_is_in_recovery() OR current_setting('default_transaction_read_only')::bool AS is_read_only, \
          current_setting('max_connections')::int4 AS max_connections, \
          current_setting('statement_timeout') AS statement_timeout";
-    let connected = connect(url.expose_secret(), None).await;
-    let mut conn = connected.map_err(|error| DbError::Unavailable(Chain(&error).to_string()))?;
+    let connected = connect(url.expose_secret(), None, future::pending()).await;
+    let (mut conn, _driver) =
+        connected.map_err(|error| DbError::Unavailable(Chain(&error).to_string()))?;
     Ok(diesel::sql_query(QUESTIONS).get_result(&mut conn).await?)
 }

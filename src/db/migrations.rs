@@ -2,9 +2,10 @@
 
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use futures_util::future;
 use secrecy::{ExposeSecret, SecretString};
 
-use super::pool::connect;
+use super::connect::connect;
 
 const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
 
@@ -80,7 +81,7 @@ async fn locked<T>(
     url: &SecretString,
     work: impl FnOnce(&mut AsyncMigrationHarness<AsyncPgConnection>) -> diesel::migration::Result<T>,
 ) -> Result<T, MigrationError> {
-    let mut conn = connect(url.expose_secret(), None).await?;
+    let (mut conn, _driver) = connect(url.expose_secret(), None, future::pending()).await?;
     // A limit on the role is for requests; a migration, and waiting for another, may take longer.
     conn.batch_execute("SET statement_timeout = 0").await?;
     diesel::sql_query("SELECT pg_advisory_lock($1)")

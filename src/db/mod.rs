@@ -4,11 +4,15 @@
 //! database for the time: it is handed the transaction's.
 
 pub mod admins;
+mod connect;
+mod error;
 pub mod idempotency_keys;
 pub mod inspect;
 pub mod mails;
+mod manager;
 pub mod migrations;
 mod pool;
+mod pulse;
 pub mod schema;
 pub mod sessions;
 mod sql_log;
@@ -17,7 +21,9 @@ mod unit_of_work;
 pub mod user_one_time_codes;
 pub mod users;
 
-pub use pool::{Db, DbError, PoolSettings, Pooled, is_url};
+pub use connect::is_url;
+pub use error::DbError;
+pub use pool::{Db, PoolSettings, Pooled};
 pub use sql_log::{Logged, SqlLog};
 pub use tx::{Actor, Origin, Tx};
 pub use unit_of_work::{Lost, UnitOfWork};

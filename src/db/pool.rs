@@ -1,85 +1,26 @@
-//! The connection pool: made on first use, waits briefly, and says why it can't connect.
+//! The connection pool: made on first use, waits briefly, and says why there is no connection.
 
 use std::{
     fmt,
-    net::IpAddr,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
-    time::{Duration, Instant},
+    ops::{Deref, DerefMut},
+    sync::{Arc, OnceLock},
+    time::Duration,
 };
 
-use diesel::{ConnectionError, ConnectionResult};
+use bb8::{Pool, PooledConnection};
 use diesel_async::{
-    AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
-    pooled_connection::{
-        AsyncDieselConnectionManager, ManagerConfig, PoolError, PoolableConnection,
-        RecyclingMethod, bb8::Pool,
-    },
+    AsyncConnection, SimpleAsyncConnection, TransactionManager,
+    pooled_connection::PoolableConnection,
 };
-use futures_util::{FutureExt, TryFutureExt, future::BoxFuture};
-use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::config::{Host, SslMode};
+use secrecy::SecretString;
+use tracing::Instrument;
 
-use super::{Origin, SqlLog, Tx};
+use super::{
+    Conn, DbError, Origin, SqlLog, Tx,
+    manager::{Manager, Trouble},
+    pulse::{Pulse, hung},
+};
 use crate::{adapters::clock::Clock, telemetry::Chain};
-
-type Manager = AsyncDieselConnectionManager<AsyncPgConnection>;
-
-/// A connection from the pool; goes back when dropped.
-pub type Pooled = bb8::PooledConnection<'static, Manager>;
-
-/// How long connecting may take.
-const CONNECT_LIMIT: Duration = Duration::from_secs(3);
-/// After a failure, requests fail at once for this long instead of each waiting for the pool.
-const BREAKER: Duration = Duration::from_secs(1);
-
-/// The database did what it should not, or nothing.
-#[derive(Debug, thiserror::Error)]
-pub enum DbError {
-    /// No connection to be had, or it was lost: worth trying again later.
-    #[error("the database is unavailable: {0}")]
-    Unavailable(String),
-    /// The statement failed.
-    #[error("a statement failed")]
-    Query(#[source] diesel::result::Error),
-}
-
-impl From<diesel::result::Error> for DbError {
-    fn from(error: diesel::result::Error) -> Self {
-        use diesel::result::{DatabaseErrorKind as Kind, Error};
-        /// What PostgreSQL says when it goes down or gives a statement up. diesel hides the
-        /// SQLSTATE (57014, 57P01 to 57P03), so the English text has to do: with another
-        /// `lc_messages` these rare answers are 500 instead of 503.
-        const GIVES_UP: [&str; 7] = [
-            "terminating connection",
-            "canceling statement due to",
-            "the database system is",
-            "deadlock detected",
-            // PgBouncer's.
-            "server login has been failing",
-            "query_wait_timeout",
-            "server conn crashed",
-        ];
-        /// Stands at the end, after the name of a file.
-        const FULL_DISK: &str = "No space left on device";
-        let lost = match &error {
-            Error::DatabaseError(
-                Kind::UnableToSendCommand
-                | Kind::ClosedConnection
-                | Kind::SerializationFailure
-                // A standby, after a failover.
-                | Kind::ReadOnlyTransaction,
-                _,
-            )
-            | Error::BrokenTransactionManager => true,
-            Error::DatabaseError(Kind::Unknown, info) => {
-                let message = info.message();
-                message.contains(FULL_DISK) || GIVES_UP.iter().any(|text| message.starts_with(text))
-            }
-            _ => false,
-        };
-        if lost { Self::Unavailable(error.to_string()) } else { Self::Query(error) }
-    }
-}
 
 /// Size and times of the pool.
 #[derive(Debug, Clone)]
@@ -103,50 +44,9 @@ struct Inner {
     url: SecretString,
     settings: PoolSettings,
     clock: Clock,
-    pool: OnceLock<Pool<AsyncPgConnection>>,
+    pool: OnceLock<Pool<Manager>>,
     trouble: Arc<Trouble>,
-    probe: tokio::sync::Mutex<Option<AsyncPgConnection>>,
-}
-
-/// The last failure to connect, kept for the log and for failing fast.
-#[derive(Debug, Default)]
-struct Trouble(Mutex<Option<(Instant, String)>>);
-
-impl Trouble {
-    /// The cause, if it is fresh.
-    fn recent(&self) -> Option<String> {
-        let last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        last.as_ref().filter(|(at, _)| at.elapsed() < BREAKER).map(|(_, cause)| cause.clone())
-    }
-
-    fn record(&self, cause: String) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        // One line a second is enough: up to thirty connections fail at a time.
-        if last.as_ref().is_none_or(|(at, _)| at.elapsed() >= BREAKER) {
-            tracing::warn!("can't connect to the database: {cause}");
-            *last = Some((Instant::now(), cause));
-        }
-    }
-}
-
-/// Hears of every failure inside the pool, which bb8 otherwise swallows.
-#[derive(Debug, Clone)]
-struct Sink(Weak<Trouble>);
-
-impl bb8::ErrorSink<PoolError> for Sink {
-    fn sink(&self, error: PoolError) {
-        // Connections that are found broken say nothing about the database now, nor does the end
-        // of those that a pool leaves behind.
-        if let PoolError::ConnectionError(error) = error
-            && let Some(trouble) = self.0.upgrade()
-        {
-            trouble.record(Chain(&error).to_string());
-        }
-    }
-
-    fn boxed_clone(&self) -> Box<dyn bb8::ErrorSink<PoolError>> {
-        Box::new(self.clone())
-    }
+    pulse: Arc<Pulse>,
 }
 
 impl fmt::Debug for Db {
@@ -159,15 +59,9 @@ impl Db {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(url: SecretString, settings: PoolSettings, clock: Clock) -> Self {
-        let inner = Inner {
-            url,
-            settings,
-            clock,
-            pool: OnceLock::new(),
-            trouble: Arc::default(),
-            probe: tokio::sync::Mutex::default(),
-        };
-        Self { inner: Arc::new(inner) }
+        let pulse = Arc::new(Pulse::new(url.clone()));
+        let (pool, trouble) = (OnceLock::new(), Arc::default());
+        Self { inner: Arc::new(Inner { url, settings, clock, pool, trouble, pulse }) }
     }
 
     /// A connection for reads and single statements.
@@ -175,22 +69,30 @@ impl Db {
     /// Take one at a time: a second while holding one starves the pool.
     ///
     /// # Errors
-    /// [`DbError::Unavailable`] when there is none within the configured wait, or at once
-    /// right after such a failure.
+    /// [`DbError::Unavailable`] when there is none within the configured wait; at once right after
+    /// such a failure, and while the database hangs.
     pub async fn conn(&self) -> Result<Pooled, DbError> {
-        let pool = self.inner.pool.get_or_init(|| self.make_pool());
+        let Inner { settings, pool, trouble, pulse, .. } = &*self.inner;
+        pulse.check()?;
+        let pool = pool.get_or_init(|| self.make_pool());
         if pool.state().connections == 0
-            && let Some(cause) = self.inner.trouble.recent()
+            && let Some(cause) = trouble.recent()
         {
             return Err(DbError::Unavailable(cause));
         }
-        pool.get_owned().await.map_err(|error| {
-            let waited = || format!("no free connection within {:?}", self.inner.settings.wait);
+        let _waiting = pulse.wait();
+        let got = tokio::select! {
+            got = pool.get_owned() => got,
+            () = pulse.hangs() => return Err(hung()),
+        };
+        let conn = got.map_err(|error| {
+            let waited = || format!("no free connection within {:?}", settings.wait);
             DbError::Unavailable(match error {
-                bb8::RunError::TimedOut => self.inner.trouble.recent().unwrap_or_else(waited),
+                bb8::RunError::TimedOut => trouble.recent().unwrap_or_else(waited),
                 bb8::RunError::User(error) => Chain(&error).to_string(),
             })
-        })
+        })?;
+        Ok(Pooled(Some(conn)))
     }
 
     /// Opens a transaction on behalf of `origin`, or goes on with the one whose commit its unit of
@@ -211,156 +113,99 @@ impl Db {
     /// # Errors
     /// When it doesn't answer.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let mut probe = self.inner.probe.lock().await;
-        // Taken out, so that a probe that is given up half-way takes its connection along.
-        let mut conn = match probe.take() {
-            Some(conn) => conn,
-            None => connect(self.inner.url.expose_secret(), None)
-                .await
-                .map_err(|error| DbError::Unavailable(Chain(&error).to_string()))?,
-        };
-        conn.batch_execute("SELECT 1").await?;
-        *probe = Some(conn);
-        Ok(())
+        let pulse = &self.inner.pulse;
+        pulse.check()?;
+        let _waiting = pulse.wait();
+        pulse.ping().await
     }
 
-    fn make_pool(&self) -> Pool<AsyncPgConnection> {
-        let mut config = ManagerConfig::<AsyncPgConnection>::default();
-        let (statement_timeout, log) =
-            (self.inner.settings.statement_timeout, self.inner.settings.sql_log);
-        config.custom_setup = Box::new(move |url| {
-            connect(url, statement_timeout)
-                .map_ok(move |mut conn| {
-                    conn.set_instrumentation(log.watch());
-                    conn
-                })
-                .boxed()
-        });
-        // A `SELECT 1` at each checkout costs a quarter of the peak; asking the connection is free.
-        config.recycling_method = RecyclingMethod::CustomFunction(Box::new(|conn| {
-            let broken = conn.is_broken();
-            async move {
-                if broken { Err(diesel::result::Error::BrokenTransactionManager) } else { Ok(()) }
-            }
-            .boxed()
-        }));
-        let settings = &self.inner.settings;
+    fn make_pool(&self) -> Pool<Manager> {
+        let Inner { url, settings, trouble, pulse, .. } = &*self.inner;
+        let manager = Manager {
+            url: url.clone(),
+            statement_timeout: settings.statement_timeout,
+            sql_log: settings.sql_log,
+            pulse: pulse.clone(),
+            trouble: Arc::downgrade(trouble),
+        };
         Pool::builder()
             .max_size(settings.max_size)
             .min_idle(Some(settings.min_idle))
             .max_lifetime(Some(settings.max_lifetime))
             .connection_timeout(settings.wait)
-            .error_sink(Box::new(Sink(Arc::downgrade(&self.inner.trouble))))
-            .build_unchecked(Manager::new_with_config(self.inner.url.expose_secret(), config))
+            .build_unchecked(manager)
     }
 }
 
-/// Opens one connection: as the URL's `sslmode` says, `prefer` by default; without TLS to this machine.
-pub(super) fn connect(
-    url: &str,
-    statement_timeout: Option<Duration>,
-) -> BoxFuture<'_, ConnectionResult<AsyncPgConnection>> {
-    async move {
-        let bad = |cause: &tokio_postgres::Error| {
-            ConnectionError::BadConnection(Chain(cause).to_string())
-        };
-        let mut config = parse_url(url).map_err(|e| bad(&e))?;
-        config
-            .connect_timeout(CONNECT_LIMIT)
-            .tcp_user_timeout(Duration::from_secs(10))
-            .keepalives_idle(Duration::from_secs(15))
-            .application_name("twofold");
-        if let Some(limit) = statement_timeout {
-            let (statement, idle) = (limit.as_millis(), limit.as_millis() * 2);
-            let own = config.get_options().unwrap_or_default().to_owned();
-            config.options(format!(
-                "{own} -c statement_timeout={statement} -c idle_in_transaction_session_timeout={idle}"
-            ));
+/// How long a connection may take to come to the end of what nobody waits for any more.
+const END_LIMIT: Duration = Duration::from_secs(2);
+
+/// A connection from the pool; goes back when dropped, once a statement that nobody waits for any
+/// more has come to its end.
+pub struct Pooled(
+    /// Taken out at the end only.
+    Option<PooledConnection<'static, Manager>>,
+);
+
+impl Pooled {
+    /// Gives the connection back without what its transaction has done.
+    pub(super) fn roll_back(mut self) {
+        if let Some(conn) = self.0.take() {
+            give_back(conn, true);
         }
-        let connecting = async {
-            if config.get_ssl_mode() == SslMode::Disable {
-                let made = config.connect(tokio_postgres::NoTls).await;
-                let (client, connection) = made.map_err(|e| bad(&e))?;
-                AsyncPgConnection::try_from_client_and_connection(client, connection).await
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        if let Some(mut conn) = self.0.take()
+            && conn.is_working()
+            && !conn.is_broken()
+        {
+            give_back(conn, false);
+        }
+    }
+}
+
+/// Lets a connection come to its end, in the background; one that doesn't is closed.
+fn give_back(mut conn: PooledConnection<'static, Manager>, in_transaction: bool) {
+    type Transactions = <Conn as AsyncConnection>::TransactionManager;
+    let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+    let given_back = async move {
+        let end = async {
+            if in_transaction {
+                Transactions::rollback_transaction(&mut **conn).await
             } else {
-                let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config());
-                let (client, connection) = config.connect(tls).await.map_err(|e| bad(&e))?;
-                AsyncPgConnection::try_from_client_and_connection(client, connection).await
+                // Statements are worked on one after the other.
+                conn.batch_execute("SELECT 'after a statement that was given up'").await
             }
         };
-        tokio::time::timeout(CONNECT_LIMIT, connecting).await.unwrap_or_else(|_| {
-            Err(ConnectionError::BadConnection(format!("no answer within {CONNECT_LIMIT:?}")))
-        })
-    }
-    .boxed()
-}
-
-/// Whether a text is the address of a database: `postgresql://…`, or libpq's `host=…` form.
-#[must_use]
-pub fn is_url(text: &str) -> bool {
-    parse_url(text).is_ok_and(|config| !config.get_hosts().is_empty())
-}
-
-/// tokio-postgres knows no `verify-full`; rustls verifies fully in any case.
-fn parse_url(url: &str) -> Result<tokio_postgres::Config, tokio_postgres::Error> {
-    let url = url
-        .replace("sslmode=verify-full", "sslmode=require")
-        .replace("sslmode=verify-ca", "sslmode=require");
-    let mut config: tokio_postgres::Config = url.parse()?;
-    let is_local = |host: &Host| match host {
-        Host::Tcp(name) => {
-            name == "localhost" || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        if !matches!(tokio::time::timeout(END_LIMIT, end).await, Ok(Ok(()))) {
+            tracing::debug!("a statement or rollback did not end; the connection is closed");
         }
-        #[cfg(unix)]
-        Host::Unix(_) => true,
     };
-    // Packages bring servers with self-made certificates, which rustls would refuse.
-    if config.get_ssl_mode() == SslMode::Prefer && config.get_hosts().iter().all(is_local) {
-        config.ssl_mode(SslMode::Disable);
-    }
-    Ok(config)
+    runtime.spawn(given_back.in_current_span());
 }
 
-fn tls_config() -> rustls::ClientConfig {
-    static CONFIG: OnceLock<rustls::ClientConfig> = OnceLock::new();
-    CONFIG
-        .get_or_init(|| {
-            // The only provider that is compiled in; a second call changes nothing.
-            let _ = rustls::crypto::ring::default_provider().install_default();
-            let mut roots = rustls::RootCertStore::empty();
-            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-            rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()
-        })
-        .clone()
+#[expect(clippy::expect_used, reason = "only `roll_back` and `drop`, which end the value, take it")]
+impl Deref for Pooled {
+    type Target = Conn;
+
+    fn deref(&self) -> &Conn {
+        self.0.as_ref().expect("it was not given back")
+    }
+}
+
+#[expect(clippy::expect_used, reason = "only `roll_back` and `drop`, which end the value, take it")]
+impl DerefMut for Pooled {
+    fn deref_mut(&mut self) -> &mut Conn {
+        self.0.as_mut().expect("it was not given back")
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn ssl_modes_follow_the_url_and_the_host() {
-        let mode = |url| parse_url(url).expect("valid").get_ssl_mode();
-        assert_eq!(mode("postgresql://u@localhost/d"), SslMode::Disable);
-        assert_eq!(mode("postgresql://u@127.0.0.1/d?sslmode=require"), SslMode::Require);
-        assert_eq!(mode("host='/run/with space' user=u dbname=d"), SslMode::Disable);
-        assert_eq!(mode("postgresql://u@db.example.com/d"), SslMode::Prefer);
-        assert_eq!(mode("postgresql://u@db.example.com/d?sslmode=verify-full"), SslMode::Require);
-    }
-
-    #[test]
-    fn what_passes_by_itself_is_unavailable() {
-        use diesel::result::{DatabaseErrorKind, Error};
-        let is_unavailable = |message: &str| {
-            let error =
-                Error::DatabaseError(DatabaseErrorKind::Unknown, Box::new(message.to_owned()));
-            matches!(DbError::from(error), DbError::Unavailable(_))
-        };
-        let full = "could not extend file \"base/5/16403\": No space left on device";
-        assert!(is_unavailable(full));
-        assert!(is_unavailable("canceling statement due to statement timeout"));
-        assert!(!is_unavailable("relation \"x\" does not exist"));
-    }
 
     #[tokio::test]
     async fn nothing_is_opened_before_the_first_use() {

@@ -4,12 +4,10 @@ use std::{
     mem,
     net::IpAddr,
     ops::{Deref, DerefMut},
-    time::Duration,
 };
 
 use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, TransactionManager};
-use tracing::Instrument;
 use uuid::Uuid;
 
 use super::{Conn, DbError, Pooled, UnitOfWork};
@@ -71,9 +69,6 @@ impl Origin {
         }
     }
 }
-
-/// How long a rollback may take; a hung server must not keep the connection for ever.
-const ROLLBACK_LIMIT: Duration = Duration::from_secs(2);
 
 type Hook = Box<dyn FnOnce() + Send>;
 
@@ -138,18 +133,9 @@ impl Drop for Tx {
         if self.is_resumed {
             self.origin.unit.lose();
         }
-        if let Some(mut conn) = self.conn.take()
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
-        {
-            // A connection dropped inside a transaction would be closed, and a new one made.
-            let rolled_back = async move {
-                let rollback = Manager::rollback_transaction(&mut *conn);
-                // A connection whose rollback has not come to its end is closed.
-                if !matches!(tokio::time::timeout(ROLLBACK_LIMIT, rollback).await, Ok(Ok(()))) {
-                    tracing::debug!("a rollback failed; the connection is closed");
-                }
-            };
-            runtime.spawn(rolled_back.in_current_span());
+        // A connection dropped inside a transaction would be closed, and a new one made.
+        if let Some(conn) = self.conn.take() {
+            conn.roll_back();
         }
     }
 }

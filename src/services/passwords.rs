@@ -25,28 +25,32 @@ const QUEUE_LIMIT: Duration = Duration::from_millis(500);
 pub struct Passwords {
     argon2: Argon2<'static>,
     turns: Arc<Semaphore>,
+    /// For those who have a turn and those who wait for one.
+    places: Semaphore,
     /// Checked when there is no account, so that the answer takes the same time.
     dummy: String,
 }
 
 impl Passwords {
-    /// `memory_kib`, `iterations` and `parallelism` as in RFC 9106.
+    /// `memory_kib`, `iterations` and `parallelism` as in RFC 9106. At most
+    /// `places` requests are here at a time: of all that the process works on, some must be others.
     ///
     /// # Errors
     /// When Argon2 does not take these parameters.
-    pub fn new(memory_kib: u32, iterations: u32, parallelism: u32) -> Result<Self> {
+    pub fn new(memory_kib: u32, iterations: u32, parallelism: u32, places: usize) -> Result<Self> {
         let params = Params::new(memory_kib, iterations, parallelism, None)
             .map_err(|e| ServiceError::internal(e.to_string()))?;
         let argon2 = Argon2::from(params);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let dummy = hash(&argon2, "a password that nobody has")?;
-        Ok(Self { argon2, turns: Arc::new(Semaphore::new(cores)), dummy })
+        let (turns, places) = (Arc::new(Semaphore::new(cores)), Semaphore::new(places));
+        Ok(Self { argon2, turns, places, dummy })
     }
 
     /// A salted hash in PHC format.
     ///
     /// # Errors
-    /// [`Code::Busy`] when no turn came in time.
+    /// [`Code::Busy`] when there is no place, or no turn in time.
     pub async fn hash(&self, password: &SecretString) -> Result<String> {
         let (argon2, password) = (self.argon2.clone(), password.clone());
         self.run(move || hash(&argon2, password.expose_secret())).await?
@@ -56,7 +60,7 @@ impl Passwords {
     /// exist, takes as long and is never true.
     ///
     /// # Errors
-    /// [`Code::Busy`] when no turn came in time.
+    /// [`Code::Busy`] when there is no place, or no turn in time.
     pub async fn verify(&self, password: &SecretString, stored: Option<&str>) -> Result<bool> {
         let exists = stored.is_some();
         let stored = stored.unwrap_or(&self.dummy).to_owned();
@@ -74,6 +78,7 @@ impl Passwords {
     }
 
     async fn run<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+        let _place = self.places.try_acquire().map_err(|_| Code::Busy)?;
         let waiting = self.turns.clone().acquire_owned();
         let turn = tokio::time::timeout(QUEUE_LIMIT, waiting)
             .await
@@ -128,10 +133,12 @@ fn strangeness(password: &str, own: &[&str]) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn cheap() -> Passwords {
-        Passwords::new(8, 1, 1).expect("parameters")
+        Passwords::new(8, 1, 1, 2).expect("parameters")
     }
 
     #[tokio::test]
@@ -161,6 +168,18 @@ mod tests {
         assert!(error.retry_after.is_some());
         drop(held);
         passwords.hash(&"x".into()).await.expect("free again");
+    }
+
+    #[tokio::test]
+    async fn who_finds_no_place_does_not_wait() {
+        let passwords = cheap();
+        let all = u32::try_from(passwords.turns.available_permits()).expect("few cores");
+        let _held = passwords.turns.clone().acquire_many_owned(all).await.expect("open");
+        let secret = SecretString::from("x");
+        let mut waiting = [(); 2].map(|()| Box::pin(passwords.hash(&secret)));
+        assert!(waiting.iter_mut().all(|hash| hash.now_or_never().is_none()));
+        let refused = passwords.hash(&secret).now_or_never().expect("at once");
+        assert_eq!(refused.expect_err("no place").code, Code::Busy);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::support::{TestDb, cluster::connect};
 
-const SETTINGS: PoolSettings = PoolSettings {
+pub const SETTINGS: PoolSettings = PoolSettings {
     max_size: 3,
     min_idle: 1,
     max_lifetime: Duration::from_mins(1),

@@ -9,6 +9,7 @@ pub mod host;
 pub mod idempotency;
 pub mod limits;
 pub mod methods;
+pub mod overload;
 mod path_words;
 
 use http_body_util::combinators::BoxBody;

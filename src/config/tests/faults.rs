@@ -139,6 +139,10 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             Expected("database.statement_timeout_ms", "MS", "pool_wait_ms"),
         ),
         (
+            set("TWOFOLD_SERVER__QUEUE_WAIT_MS", "1000"),
+            Expected("server.queue_wait_ms", "MS", "pool_wait_ms"),
+        ),
+        (
             set("TWOFOLD_DATABASE__POOL_MIN_IDLE", "31"),
             Expected("database.pool_min_idle", "IDLE", "pool_max_size"),
         ),

@@ -1,0 +1,119 @@
+//! What is too much is refused at once, so that the rest is answered in time.
+//!
+//! So many requests are worked on at a time; the others wait for a moment, in order, and are then
+//! refused. The wait is too short for its order to matter: none of those that get a turn has
+//! waited longer than callers notice, so there is nothing to gain from serving the newest first.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{Endpoint, Middleware, Request, Result};
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
+
+use crate::{api::error::ApiError, services::Code};
+
+/// How many requests are let in.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Worked on at a time.
+    pub max_in_flight: usize,
+    /// How long another one waits for its turn.
+    pub wait: Duration,
+}
+
+/// The layer.
+pub struct Overload {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    turns: Semaphore,
+    /// As many may wait as are worked on; who comes then is refused without a wait.
+    queue: Semaphore,
+    wait: Duration,
+    /// Paths that are answered in any case.
+    always: &'static [&'static str],
+}
+
+impl Overload {
+    /// A process that is busy must not be taken for a dead one: `always` names the paths of those
+    /// who ask.
+    #[must_use]
+    pub fn new(capacity: Capacity, always: &'static [&'static str]) -> Self {
+        let shared = Shared {
+            turns: Semaphore::new(capacity.max_in_flight),
+            queue: Semaphore::new(capacity.max_in_flight),
+            wait: capacity.wait,
+            always,
+        };
+        Self { shared: Arc::new(shared) }
+    }
+}
+
+impl<E: Endpoint> Middleware<E> for Overload {
+    type Output = OverloadEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        OverloadEndpoint { inner, shared: self.shared.clone() }
+    }
+}
+
+/// What [`Overload`] makes of an endpoint.
+pub struct OverloadEndpoint<E> {
+    inner: E,
+    shared: Arc<Shared>,
+}
+
+impl<E: Endpoint> Endpoint for OverloadEndpoint<E> {
+    type Output = E::Output;
+
+    async fn call(&self, request: Request) -> Result<E::Output> {
+        if self.shared.always.contains(&request.uri().path()) {
+            return self.inner.call(request).await;
+        }
+        let Some(_turn) = self.shared.turn().await else {
+            return Err(ApiError::from(Code::Busy).into());
+        };
+        self.inner.call(request).await
+    }
+}
+
+impl Shared {
+    /// A turn, if there is one in time.
+    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
+        if let Ok(turn) = self.turns.try_acquire() {
+            return Some(turn);
+        }
+        let _place = self.queue.try_acquire().ok()?;
+        timeout(self.wait, self.turns.acquire()).await.ok()?.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+    use poem::{EndpointExt, endpoint::make, http::Uri};
+
+    use super::*;
+
+    /// Its server drops the call of a caller who has gone.
+    #[tokio::test]
+    async fn a_call_that_is_dropped_gives_its_turn_back() {
+        let capacity = Capacity { max_in_flight: 1, wait: Duration::ZERO };
+        let endpoint = make(async |request: Request| {
+            if request.uri().path() == "/stuck" {
+                std::future::pending::<()>().await;
+            }
+        });
+        let endpoint = endpoint.with(Overload::new(capacity, &[]));
+        let call = |path| endpoint.call(Request::builder().uri(Uri::from_static(path)).finish());
+
+        let mut stuck = Box::pin(call("/stuck"));
+        assert!((&mut stuck).now_or_never().is_none());
+        assert!(call("/").await.is_err(), "there is one turn only");
+        drop(stuck);
+        assert!(call("/").await.is_ok());
+    }
+}

@@ -135,7 +135,8 @@ fn is_late_body(error: &poem::Error) -> bool {
 pub(super) fn render(error: &ServiceError, request_id: &str) -> Response {
     match error.code.kind() {
         Kind::Internal => tracing::error!("{}{}", Chain(error), error.backtrace),
-        Kind::Unavailable => tracing::warn!("{}", Chain(error)),
+        // Those who are too many are counted instead.
+        Kind::Unavailable if error.code != Code::Busy => tracing::warn!("{}", Chain(error)),
         _ => tracing::debug!("{}", Chain(error)),
     }
     let fields = error.fields.iter().map(|fault| InvalidField {

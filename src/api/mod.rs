@@ -112,6 +112,7 @@ pub fn application(
         .data(pages::PublicOrigin(options.public_url))
         .with(Idempotency::new(core))
         .with(options.limits)
+        .boxed()
         .with(Overload::new(options.capacity, &PROBES))
         .with(Host)
         .with(Failures::new(documents))

@@ -13,6 +13,7 @@ use diesel_async::{
     pooled_connection::PoolableConnection,
 };
 use secrecy::SecretString;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::Instrument;
 
 use super::{
@@ -20,7 +21,7 @@ use super::{
     manager::{Manager, Trouble},
     pulse::{Pulse, hung},
 };
-use crate::{adapters::clock::Clock, telemetry::Chain};
+use crate::adapters::clock::Clock;
 
 /// Size and times of the pool.
 #[derive(Debug, Clone)]
@@ -45,6 +46,9 @@ struct Inner {
     settings: PoolSettings,
     clock: Clock,
     pool: OnceLock<Pool<Manager>>,
+    /// One for each connection, in order: bb8 gives one that comes back to whoever asks next, so that
+    /// with many callers some would wait until their time is over.
+    turns: Arc<Semaphore>,
     trouble: Arc<Trouble>,
     pulse: Arc<Pulse>,
 }
@@ -60,8 +64,9 @@ impl Db {
     #[must_use]
     pub fn new(url: SecretString, settings: PoolSettings, clock: Clock) -> Self {
         let pulse = Arc::new(Pulse::new(url.clone()));
+        let turns = Arc::new(Semaphore::new(settings.max_size as usize));
         let (pool, trouble) = (OnceLock::new(), Arc::default());
-        Self { inner: Arc::new(Inner { url, settings, clock, pool, trouble, pulse }) }
+        Self { inner: Arc::new(Inner { url, settings, clock, pool, turns, trouble, pulse }) }
     }
 
     /// A connection for reads and single statements.
@@ -72,7 +77,7 @@ impl Db {
     /// [`DbError::Unavailable`] when there is none within the configured wait; at once right after
     /// such a failure, and while the database hangs.
     pub async fn conn(&self) -> Result<Pooled, DbError> {
-        let Inner { settings, pool, trouble, pulse, .. } = &*self.inner;
+        let Inner { settings, pool, turns, trouble, pulse, .. } = &*self.inner;
         pulse.check()?;
         let pool = pool.get_or_init(|| self.make_pool());
         if pool.state().connections == 0
@@ -81,18 +86,17 @@ impl Db {
             return Err(DbError::Unavailable(cause));
         }
         let _waiting = pulse.wait();
-        let got = tokio::select! {
-            got = pool.get_owned() => got,
+        let lending = async {
+            let turn = turns.clone().acquire_owned().await.ok()?;
+            Some(Lent { conn: pool.get_owned().await.ok()?, _turn: turn })
+        };
+        let lent = tokio::select! {
+            lent = tokio::time::timeout(settings.wait, lending) => lent.ok().flatten(),
             () = pulse.hangs() => return Err(hung()),
         };
-        let conn = got.map_err(|error| {
-            let waited = || format!("no free connection within {:?}", settings.wait);
-            DbError::Unavailable(match error {
-                bb8::RunError::TimedOut => trouble.recent().unwrap_or_else(waited),
-                bb8::RunError::User(error) => Chain(&error).to_string(),
-            })
-        })?;
-        Ok(Pooled(Some(conn)))
+        let waited = || format!("no free connection within {:?}", settings.wait);
+        let failed = || DbError::Unavailable(trouble.recent().unwrap_or_else(waited));
+        lent.map(|lent| Pooled(Some(lent))).ok_or_else(failed)
     }
 
     /// Opens a transaction on behalf of `origin`, or goes on with the one whose commit its unit of
@@ -144,40 +148,46 @@ const END_LIMIT: Duration = Duration::from_secs(2);
 /// more has come to its end.
 pub struct Pooled(
     /// Taken out at the end only.
-    Option<PooledConnection<'static, Manager>>,
+    Option<Lent>,
 );
+
+/// The connection goes back before the turn does.
+struct Lent {
+    conn: PooledConnection<'static, Manager>,
+    _turn: OwnedSemaphorePermit,
+}
 
 impl Pooled {
     /// Gives the connection back without what its transaction has done.
     pub(super) fn roll_back(mut self) {
-        if let Some(conn) = self.0.take() {
-            give_back(conn, true);
+        if let Some(lent) = self.0.take() {
+            give_back(lent, true);
         }
     }
 }
 
 impl Drop for Pooled {
     fn drop(&mut self) {
-        if let Some(mut conn) = self.0.take()
-            && conn.is_working()
-            && !conn.is_broken()
+        if let Some(mut lent) = self.0.take()
+            && lent.conn.is_working()
+            && !lent.conn.is_broken()
         {
-            give_back(conn, false);
+            give_back(lent, false);
         }
     }
 }
 
 /// Lets a connection come to its end, in the background; one that doesn't is closed.
-fn give_back(mut conn: PooledConnection<'static, Manager>, in_transaction: bool) {
+fn give_back(mut lent: Lent, in_transaction: bool) {
     type Transactions = <Conn as AsyncConnection>::TransactionManager;
     let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
     let given_back = async move {
         let end = async {
             if in_transaction {
-                Transactions::rollback_transaction(&mut **conn).await
+                Transactions::rollback_transaction(&mut **lent.conn).await
             } else {
                 // Statements are worked on one after the other.
-                conn.batch_execute("SELECT 'after a statement that was given up'").await
+                lent.conn.batch_execute("SELECT 'after a statement that was given up'").await
             }
         };
         if !matches!(tokio::time::timeout(END_LIMIT, end).await, Ok(Ok(()))) {
@@ -192,14 +202,14 @@ impl Deref for Pooled {
     type Target = Conn;
 
     fn deref(&self) -> &Conn {
-        self.0.as_ref().expect("it was not given back")
+        &self.0.as_ref().expect("it was not given back").conn
     }
 }
 
 #[expect(clippy::expect_used, reason = "only `roll_back` and `drop`, which end the value, take it")]
 impl DerefMut for Pooled {
     fn deref_mut(&mut self) -> &mut Conn {
-        self.0.as_mut().expect("it was not given back")
+        &mut self.0.as_mut().expect("it was not given back").conn
     }
 }
 

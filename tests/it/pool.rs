@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use diesel::{dsl::sql, select, sql_types::Integer};
 use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
+use futures_util::FutureExt;
 use tokio::time::timeout;
 use twofold::{
     adapters::clock::Clock,
@@ -37,6 +38,18 @@ async fn a_busy_database_is_not_one_that_hangs() {
     // Nothing is answered for long, and the third waits for a connection.
     let all = tokio::join!(long(), long(), db.conn());
     assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok(), "{:?}", (all.0, all.1));
+}
+
+#[tokio::test]
+async fn connections_are_given_out_in_order() {
+    let test_db = TestDb::create().await;
+    let db = pool(&test_db, 1);
+    let held = db.conn().await.expect("connection");
+    let mut first = Box::pin(db.conn());
+    assert!((&mut first).now_or_never().is_none());
+    drop(held);
+    assert!(db.conn().now_or_never().is_none(), "another one waits for it");
+    first.await.expect("its turn");
 }
 
 #[tokio::test]

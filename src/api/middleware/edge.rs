@@ -8,7 +8,7 @@ use poem::{
 };
 use tracing::Instrument;
 
-use super::{super::document::Document, path_words::PathWords};
+use super::{super::document::Document, path_words::PathWords, refusals::Refused};
 use crate::adapters::{clock::Clock, random::Random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -72,7 +72,11 @@ impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
             headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
             let status = response.status().as_u16();
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            tracing::info!(method, path, status, duration_ms, "answered");
+            if response.data::<Refused>().is_some() {
+                tracing::debug!(method, path, status, duration_ms, "refused");
+            } else {
+                tracing::info!(method, path, status, duration_ms, "answered");
+            }
             Ok(response)
         };
         answer.instrument(span).await

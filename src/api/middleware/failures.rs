@@ -12,8 +12,9 @@ use poem_openapi::error::ParseParamError;
 use super::{
     super::{document::Document, error, pages, validation},
     edge::RequestId,
+    refusals::{Refusals, Refused},
 };
-use crate::services::{FieldError, ServiceError};
+use crate::services::{Code, FieldError, ServiceError};
 
 /// The layer.
 pub struct Failures {
@@ -32,7 +33,8 @@ impl<E: Endpoint> Middleware<E> for Failures {
     type Output = FailuresEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        FailuresEndpoint { inner, documents: self.documents.clone() }
+        let (documents, refusals) = (self.documents.clone(), Refusals::default());
+        FailuresEndpoint { inner, documents, refusals }
     }
 }
 
@@ -40,6 +42,7 @@ impl<E: Endpoint> Middleware<E> for Failures {
 pub struct FailuresEndpoint<E> {
     inner: E,
     documents: Arc<[Arc<Document>]>,
+    refusals: Refusals,
 }
 
 impl<E: Endpoint> Endpoint for FailuresEndpoint<E> {
@@ -67,6 +70,10 @@ impl<E> FailuresEndpoint<E> {
             None => error::classify(error),
         };
         let mut response = error::render(&failure, id);
+        if failure.code == Code::Busy {
+            self.refusals.note();
+            response.set_data(Refused);
+        }
         if is_wrong_method {
             let allow = self.documents.iter().find_map(|document| document.allow(route));
             if let Ok(allow) = HeaderValue::from_str(allow.unwrap_or(pages::allow(route))) {

@@ -11,6 +11,7 @@ pub mod limits;
 pub mod methods;
 pub mod overload;
 mod path_words;
+mod refusals;
 
 use http_body_util::combinators::BoxBody;
 use hyper::body::Body as _;

@@ -14,6 +14,10 @@ use tokio::{
 
 use crate::{api::error::ApiError, services::Code};
 
+/// So many times as many may wait as are worked on. Few of the last ones get a turn, but callers who
+/// come again at once, and wait, leave the process more time than those who are refused at once.
+const QUEUE: usize = 8;
+
 /// How many requests are let in.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
@@ -30,7 +34,7 @@ pub struct Overload {
 
 struct Shared {
     turns: Semaphore,
-    /// As many may wait as are worked on; who comes then is refused without a wait.
+    /// Who finds no place is refused without a wait.
     queue: Semaphore,
     wait: Duration,
     /// Paths that are answered in any case.
@@ -44,7 +48,7 @@ impl Overload {
     pub fn new(capacity: Capacity, always: &'static [&'static str]) -> Self {
         let shared = Shared {
             turns: Semaphore::new(capacity.max_in_flight),
-            queue: Semaphore::new(capacity.max_in_flight),
+            queue: Semaphore::new(QUEUE * capacity.max_in_flight),
             wait: capacity.wait,
             always,
         };

@@ -9,6 +9,7 @@ mod architecture;
 mod authorization;
 mod backoffice_auth;
 mod backoffice_users;
+mod breaking;
 mod client_account;
 mod client_auth;
 mod commands;

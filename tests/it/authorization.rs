@@ -22,6 +22,7 @@ use uuid::Uuid;
 use crate::support::{
     TestApp,
     app::{ADMIN, PASSWORD},
+    contract,
 };
 
 /// Whom an operation is for.
@@ -210,13 +211,9 @@ fn operations() -> Vec<(String, Surface, Method, String, bool, Option<Value>)> {
         let json: Value = serde_json::from_str(&document.text).expect("JSON");
         for operation in document.operations() {
             let described = &json["paths"][&operation.path][operation.method.to_lowercase()];
-            let schema = &described["requestBody"]["content"]
-                .as_object()
-                .and_then(|types| types.values().next())
-                .map(|body| body["schema"]["$ref"].as_str().expect("a reference"));
-            let example = schema.map(|schema| {
-                json.pointer(&format!("{}/example", &schema[1..])).expect("an example").clone()
-            });
+            let bodies = described["requestBody"]["content"].as_object();
+            let body = bodies.and_then(|types| types.values().next());
+            let example = body.map(|body| contract::example(&json, &body["schema"]));
             let method = operation.method.parse().expect("a method");
             let id = operation.operation_id.clone();
             let needs_token = operation.needs_token;

@@ -10,6 +10,7 @@ mod authorization;
 mod backoffice_auth;
 mod backoffice_users;
 mod bodies;
+mod breaking;
 mod client_account;
 mod client_auth;
 mod commands;

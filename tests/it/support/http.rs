@@ -1,7 +1,9 @@
-//! A small HTTP client whose answers are easy to assert on.
+//! A small HTTP client whose answers are easy to assert on, and hold to the documents.
 
 use reqwest::{Method, header::HeaderMap};
 use serde_json::Value;
+
+use super::contract;
 
 /// A request on its way.
 pub struct Request(reqwest::RequestBuilder);
@@ -32,10 +34,15 @@ impl Request {
     }
 
     pub async fn try_send(self) -> reqwest::Result<Answer> {
-        let response = self.0.send().await?;
+        let (client, request) = self.0.build_split();
+        let request = request?;
+        let (method, path) = (request.method().clone(), request.url().path().to_owned());
+        let response = client.execute(request).await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let text = response.text().await?;
-        Ok(Answer { status, headers, text })
+        let answer = Answer { status, headers, text };
+        contract::check(&method, &path, &answer);
+        Ok(answer)
     }
 }
 

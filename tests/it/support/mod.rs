@@ -3,6 +3,7 @@
 pub mod app;
 pub mod cluster;
 pub mod connection;
+pub mod contract;
 pub mod frozen;
 pub mod http;
 pub mod program;

@@ -118,6 +118,8 @@ pub struct AuthApi;
 #[OpenApi(prefix_path = "/auth", tag = "Tag::Auth")]
 impl AuthApi {
     /// Sign in
+    ///
+    /// Starts a session. A wrong password and an unknown address answer the same.
     #[oai(path = "/login", method = "post", operation_id = "login_admin")]
     async fn login(
         &self,
@@ -155,6 +157,8 @@ impl AuthApi {
     }
 
     /// Read one's own account
+    ///
+    /// The account of the token.
     #[oai(path = "/me", method = "get", operation_id = "get_current_admin")]
     async fn me(&self, auth: StaffAuth) -> Answer<CurrentAdmin> {
         Ok(ApiResponse::success(auth.into_account().into()))
@@ -218,7 +222,7 @@ impl Example for CurrentAdmin {
             email: EmailText("admin@example.com".to_owned()),
             name: "Grace".to_owned(),
             is_super_admin: true,
-            last_login_at: None,
+            last_login_at: Some(DateTime::UNIX_EPOCH),
             created_at: DateTime::UNIX_EPOCH,
         }
     }

@@ -23,7 +23,6 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (auth::AuthApi, users::UsersApi);
-    let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0")
-        .description(document::description("For admin staff."));
-    ApiVersion::new(Surface::Backoffice, "v1", service)
+    let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
+    ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))
 }

@@ -112,7 +112,7 @@ impl From<ManagedUserStatus> for UserStatus {
 #[oai(deny_unknown_fields, example)]
 pub struct ChangeUserStatusRequest {
     /// For the record; the user doesn't see it.
-    #[oai(validator(min_length = 1, max_length = 1000, pattern = r"\S"))]
+    #[oai(validator(min_length = 1, max_length = 1000, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"))]
     pub reason: String,
 }
 
@@ -122,6 +122,8 @@ pub struct UsersApi;
 #[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
 impl UsersApi {
     /// List users
+    ///
+    /// One page of those that fit all filters.
     #[oai(path = "/", method = "get", operation_id = "list_users")]
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
@@ -164,6 +166,8 @@ impl UsersApi {
     }
 
     /// Read a user
+    ///
+    /// The account as it is now.
     #[oai(path = "/:id", method = "get", operation_id = "get_user")]
     async fn get(
         &self,
@@ -195,6 +199,8 @@ impl UsersApi {
     }
 
     /// Reactivate a suspended user
+    ///
+    /// The user may sign in again.
     #[oai(path = "/:id/reactivate", method = "post", operation_id = "reactivate_user")]
     async fn reactivate(
         &self,
@@ -243,12 +249,12 @@ impl Example for ManagedUser {
             id: an_id(),
             email: EmailText("ada@example.com".to_owned()),
             name: Some("Ada".to_owned()),
-            status: ManagedUserStatus::Active,
-            status_reason: None,
-            status_changed_at: None,
-            status_changed_by: None,
+            status: ManagedUserStatus::Suspended,
+            status_reason: Some("Sends spam to other users.".to_owned()),
+            status_changed_at: Some(DateTime::UNIX_EPOCH),
+            status_changed_by: Some(an_id()),
             email_verified_at: Some(DateTime::UNIX_EPOCH),
-            last_login_at: None,
+            last_login_at: Some(DateTime::UNIX_EPOCH),
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         }

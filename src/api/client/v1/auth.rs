@@ -135,6 +135,8 @@ impl AuthApi {
     }
 
     /// Verify the address
+    ///
+    /// With the code from the mail, which works once and for a short time.
     #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
     async fn verify_email(
         &self,
@@ -162,6 +164,8 @@ impl AuthApi {
     }
 
     /// Sign in
+    ///
+    /// Starts a session. A wrong password, an unknown and an unverified address answer the same.
     #[oai(path = "/login", method = "post", operation_id = "login_user")]
     async fn login(
         &self,

@@ -140,6 +140,8 @@ pub struct ConfigApi;
 #[OpenApi(prefix_path = "/config", tag = "Tag::Config")]
 impl ConfigApi {
     /// Read the state of the service
+    ///
+    /// As a whole and part by part; 503 when nothing can be done.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
     async fn health(&self, core: Data<&Arc<Core>>, origin: Origin) -> HealthAnswer {
         let report = core.health.report(core.0).await;
@@ -151,6 +153,8 @@ impl ConfigApi {
     }
 
     /// Read what apps must know of their releases
+    ///
+    /// For each platform the oldest version that may go on, and the newest.
     #[oai(path = "/release", method = "get", operation_id = "get_release")]
     async fn release(&self, releases: Data<&Arc<Vec<PlatformRelease>>>) -> Answer<AppReleases> {
         Ok(ApiResponse::success(AppReleases {

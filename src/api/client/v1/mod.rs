@@ -26,7 +26,6 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (auth::AuthApi, users::UsersApi, config::ConfigApi);
-    let service = OpenApiService::new(api, "Twofold Client API", "1.0")
-        .description(document::description("For mobile and web apps."));
-    ApiVersion::new(Surface::Client, "v1", service)
+    let service = OpenApiService::new(api, "Twofold Client API", "1.0");
+    ApiVersion::new(Surface::Client, "v1", document::introduce(service, "For mobile and web apps."))
 }

@@ -68,12 +68,16 @@ pub struct UsersApi;
 #[OpenApi(prefix_path = "/users", tag = "Tag::Users")]
 impl UsersApi {
     /// Read one's own account
+    ///
+    /// The account of the token.
     #[oai(path = "/me", method = "get", operation_id = "get_current_user")]
     async fn me(&self, auth: ClientAuth) -> Answer<CurrentUser> {
         Ok(ApiResponse::success(auth.into_account().into()))
     }
 
     /// Change one's own account
+    ///
+    /// Changes what the body names and answers the whole account.
     #[oai(path = "/me", method = "patch", operation_id = "update_current_user")]
     async fn update_me(
         &self,

@@ -1,0 +1,132 @@
+//! Finishes an operation: who may call it, and every answer that it can give.
+
+use serde_json::{Map, Value, json};
+
+use crate::api::{error::DOCUMENTED, idempotency, version::Deprecation};
+
+/// The headers that answers have, for all operations to refer to.
+pub(super) fn headers() -> Value {
+    let header = |description: &str, schema: Value| json!({"description": description, "required": true, "schema": schema});
+    json!({
+        "X-Request-Id": header(
+            "Finds the request in the log; a sane one of the caller is kept.",
+            json!({"type": "string", "maxLength": 64, "pattern": "^[A-Za-z0-9._-]+$"}),
+        ),
+        "WWW-Authenticate": header(
+            "How to sign in, and what is wrong with a token that came (RFC 6750, 3).",
+            json!({"type": "string", "example": "Bearer error=\"invalid_token\""}),
+        ),
+        "Retry-After": header(
+            "When it is worth trying again, in seconds.",
+            json!({"type": "integer", "minimum": 1}),
+        ),
+    })
+}
+
+/// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
+pub(super) fn finish(operation: &mut Value) {
+    if operation.get("security").is_none() {
+        operation["security"] = json!([]);
+    }
+    let has_key = idempotency::name_header(operation);
+    let mut responses = match operation["responses"].take() {
+        Value::Object(listed) => possible(operation, has_key, listed),
+        _ => Map::new(),
+    };
+    for (status, response) in &mut responses {
+        if response["description"] == "" {
+            response["description"] = "Success.".into();
+        }
+        add_headers(status, response);
+    }
+    operation["responses"] = responses.into();
+}
+
+/// poem-openapi lists every failure of the error type on every operation, and none on one that
+/// makes its failures itself.
+fn possible(
+    operation: &Value,
+    has_key: bool,
+    mut listed: Map<String, Value>,
+) -> Map<String, Value> {
+    let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
+    let has = |key: &str| operation.get(key).is_some_and(|value| !is_empty(value));
+    let (body, security) = (has("requestBody"), has("security"));
+    let path = operation["parameters"]
+        .as_array()
+        .is_some_and(|parameters| parameters.iter().any(|parameter| parameter["in"] == "path"));
+    let id = operation["operationId"].as_str().unwrap_or_default();
+    let (login, refresh) = (id.starts_with("login_"), id.starts_with("refresh_"));
+    let possible = |status: u16| match status {
+        408 | 413 | 415 => body,
+        401 => security || login || refresh,
+        403 => security || login,
+        404 => path,
+        409 => (body && path) || has_key,
+        _ => true,
+    };
+    let numbers = DOCUMENTED.iter().map(|(status, text)| (status.to_string(), *text));
+    let default = ("default".to_owned(), "Any other failure.");
+    for (status, description) in numbers.chain([default]) {
+        if status.parse().is_ok_and(|status| !possible(status)) {
+            listed.shift_remove(&status);
+        } else {
+            listed.entry(status).or_insert_with(|| failure(description));
+        }
+    }
+    listed
+}
+
+fn failure(description: &str) -> Value {
+    let schema = json!({"$ref": "#/components/schemas/ErrorResponse"});
+    json!({"description": description, "content": {"application/json": {"schema": schema}}})
+}
+
+fn add_headers(status: &str, response: &mut Value) {
+    let of_status = match status {
+        "401" => Some("WWW-Authenticate"),
+        "503" => Some("Retry-After"),
+        _ => None,
+    };
+    if !response["headers"].is_object() {
+        response["headers"] = json!({});
+    }
+    for name in of_status.into_iter().chain(["X-Request-Id"]) {
+        let headers = response["headers"].as_object_mut();
+        let Some(headers) = headers else { continue };
+        headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
+        let reference = json!({"$ref": format!("#/components/headers/{name}")});
+        headers.insert(name.to_owned(), reference);
+    }
+}
+
+/// Says in the document what the operation's answers say by header.
+pub(super) fn deprecate(operation: &mut Value, deprecation: &Deprecation) {
+    operation["deprecated"] = true.into();
+    let described = [
+        ("deprecation", "Since when this operation is deprecated (RFC 9745)."),
+        ("sunset", "From when on it may be gone (RFC 8594)."),
+        ("link", "A page that says what to use instead."),
+    ];
+    let sent = deprecation.headers();
+    let headers = described.iter().filter(|(name, _)| sent.iter().any(|(one, _)| one == name));
+    let headers: Map<String, Value> = headers
+        .map(|(name, text)| {
+            let described = json!({"description": text, "schema": {"type": "string"}});
+            (titled(name), described)
+        })
+        .collect();
+    for (_, response) in operation["responses"].as_object_mut().into_iter().flatten() {
+        let all = response["headers"].as_object().cloned().unwrap_or_default();
+        response["headers"] = all.into_iter().chain(headers.clone()).collect::<Map<_, _>>().into();
+    }
+    if let Some(sunset) = deprecation.sunset {
+        operation["x-sunset"] = sunset.to_string().into();
+    }
+}
+
+/// As header names are usually written.
+fn titled(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
+}

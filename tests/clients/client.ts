@@ -1,0 +1,63 @@
+// The walk of the README through the client API, with the client made from its document.
+import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import createClient from 'openapi-fetch';
+
+import type { paths } from './generated/client.ts';
+import { bearer, ok, refused, setting } from './support.ts';
+
+const api = createClient<paths>({ baseUrl: setting('TWOFOLD_BASE') });
+const email = 'countess@example.com';
+const password = 'correct horse battery';
+
+/** The code that was mailed to the address. */
+async function mailedCode(): Promise<string> {
+  const outbox = setting('TWOFOLD_OUTBOX');
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    for (const name of await readdir(outbox)) {
+      const mail = await readFile(join(outbox, name), 'utf8');
+      const code = /^your code is: (\d{6})/m.exec(mail)?.[1];
+      if (code && mail.includes(email)) return code;
+    }
+    await setTimeout(100);
+  }
+  return assert.fail('no mail has come');
+}
+
+const health = ok(await api.GET('/api/v1/config/health')).data;
+assert.equal(health.status, 'healthy');
+assert.equal(health.services.database.status, 'embedded');
+const releases = ok(await api.GET('/api/v1/config/release')).data;
+assert.deepEqual(releases.platforms.map((release) => release.platform).sort(), ['android', 'ios']);
+
+const body = { email, password, name: 'Ada' };
+const bad = refused(
+  await api.POST('/api/v1/auth/register', { body: { ...body, email: 'nope' } }),
+  422,
+  'validation_failed',
+);
+assert.deepEqual(bad.errors?.map(({ field, error }) => [field, error]), [['email', 'email']]);
+ok(await api.POST('/api/v1/auth/register', { body }));
+const early = await api.POST('/api/v1/auth/login', { body: { email, password } });
+refused(early, 401, 'invalid_credentials');
+ok(await api.POST('/api/v1/auth/verify-email', { body: { email, code: await mailedCode() } }));
+
+let tokens = ok(await api.POST('/api/v1/auth/login', { body: { email, password } })).data;
+const me = ok(await api.GET('/api/v1/users/me', bearer(tokens.access_token))).data;
+assert.equal(me.email, email);
+assert.equal(me.name, 'Ada');
+assert.equal(me.email_verified, true);
+const changed = await api.PATCH('/api/v1/users/me', {
+  ...bearer(tokens.access_token),
+  body: { name: null },
+});
+assert.equal(ok(changed).data.name, undefined);
+
+const refresh = { body: { refresh_token: tokens.refresh_token } };
+tokens = ok(await api.POST('/api/v1/auth/refresh', refresh)).data;
+ok(await api.POST('/api/v1/auth/logout', bearer(tokens.access_token)));
+refused(await api.GET('/api/v1/users/me', bearer(tokens.access_token)), 401, 'session_ended');
+refused(await api.GET('/api/v1/users/me'), 401, 'unauthenticated');
+console.log('client: walked');

@@ -1,5 +1,6 @@
 // The walk of the README through the client API, with the client made from its document.
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { readFile, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -39,7 +40,11 @@ const bad = refused(
   'validation_failed',
 );
 assert.deepEqual(bad.errors?.map(({ field, error }) => [field, error]), [['email', 'email']]);
-ok(await api.POST('/api/v1/auth/register', { body }));
+const once = { params: { header: { 'Idempotency-Key': randomUUID() } }, body };
+ok(await api.POST('/api/v1/auth/register', once));
+const repeated = await api.POST('/api/v1/auth/register', once);
+ok(repeated);
+assert.equal(repeated.response.headers.get('idempotency-replayed'), 'true');
 const early = await api.POST('/api/v1/auth/login', { body: { email, password } });
 refused(early, 401, 'invalid_credentials');
 ok(await api.POST('/api/v1/auth/verify-email', { body: { email, code: await mailedCode() } }));

@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use poem::{Endpoint, Response};
+use poem::{Response, endpoint::BoxEndpoint};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use database::Database;
@@ -35,6 +35,7 @@ use crate::{
     server::{self, Listener, TlsFiles},
     services::{
         Core,
+        cursors::CursorKey,
         health::Health,
         idempotency::Idempotency,
         mails::Mails,
@@ -154,6 +155,7 @@ pub fn core(
             settings.server.max_in_flight.div_ceil(2),
         )?,
         code_key: CodeKey::new(&client_secret),
+        cursors: CursorKey::new(&client_secret),
         client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
         staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
         mails: Mails::new(mailer(settings)?)?,
@@ -168,7 +170,7 @@ pub fn application(
     settings: &Settings,
     core: Arc<Core>,
     additions: Additions,
-) -> impl Endpoint<Output = Response> + 'static {
+) -> BoxEndpoint<'static, Response> {
     let releases = settings.release.iter().map(|(platform, release)| PlatformRelease {
         platform: platform.clone(),
         minimum_version: release.minimum_version.clone(),

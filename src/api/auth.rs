@@ -3,13 +3,15 @@
 
 use std::{net::IpAddr, ops::Deref, sync::Arc};
 
-use poem::{FromRequest, Request, RequestBody, Result, http::header};
+use poem::{FromRequest, PathPattern, Request, RequestBody, Result, http::header};
 use poem_openapi::{SecurityScheme, auth::Bearer};
 use uuid::Uuid;
 
 use super::{
+    document::Document,
     error::ApiError,
     middleware::{edge::RequestId, idempotency::Exchange},
+    validation,
 };
 use crate::{
     db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
@@ -58,14 +60,14 @@ gives_its_caller!(StaffAuth, Admin);
 async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
     let (account, session_id) =
         accounts::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = origin(request, Actor::User(account.id));
+    let origin = origin(request, Actor::User(account.id))?;
     Ok(Caller { account, session_id, origin })
 }
 
 async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller<Admin>> {
     let (account, session_id) =
         staff::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = origin(request, Actor::Admin(account.id));
+    let origin = origin(request, Actor::Admin(account.id))?;
     Ok(Caller { account, session_id, origin })
 }
 
@@ -74,22 +76,39 @@ pub(super) fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {
     Ok(request.data::<Arc<Core>>().ok_or_else(missing)?)
 }
 
-/// Where an anonymous request comes from.
+/// Where an anonymous request comes from. Operations without a guard take it as their first
+/// argument, because it checks the query.
 impl<'a> FromRequest<'a> for Origin {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> Result<Self> {
-        Ok(origin(request, Actor::Anonymous))
+        Ok(origin(request, Actor::Anonymous)?)
     }
 }
 
-pub(super) fn origin(request: &Request, actor: Actor) -> Origin {
+/// Where a request of a known caller comes from. Its query is checked here, where it is known who
+/// asks and before anything else is done.
+pub(super) fn origin(request: &Request, actor: Actor) -> Result<Origin, ApiError> {
+    check_query(request)?;
     let unit = |exchange: &Exchange| exchange.unit_of(actor);
-    Origin {
+    Ok(Origin {
         actor,
         request_id: request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
         ip_address: ip_address(request),
         user_agent: request.header(header::USER_AGENT).map(str::to_owned),
         unit: request.data::<Exchange>().map_or_else(UnitOfWork::default, unit),
-    }
+    })
+}
+
+/// Refuses what the document doesn't know in a query.
+fn check_query(request: &Request) -> Result<(), ApiError> {
+    let (Some(document), Some(pattern)) =
+        (request.data::<Arc<Document>>(), request.data::<PathPattern>())
+    else {
+        return Ok(());
+    };
+    let Some(operation) = document.operation(request.method(), &pattern.0) else { return Ok(()) };
+    let query = request.uri().query().unwrap_or_default();
+    let faults = validation::check_query(document, operation, query);
+    if faults.is_empty() { Ok(()) } else { Err(ApiError(ServiceError::invalid(faults))) }
 }
 
 fn ip_address(request: &Request) -> Option<IpAddr> {

@@ -4,7 +4,7 @@ mod operations;
 mod schemas;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt::Write,
 };
 
@@ -14,7 +14,11 @@ use regex::Regex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::version::{ApiVersion, Surface};
+use super::{
+    header_parameters,
+    middleware::conditional,
+    version::{ApiVersion, Surface},
+};
 use crate::services::Code;
 
 const METHODS: [&str; 7] = ["get", "put", "post", "delete", "options", "head", "patch"];
@@ -30,6 +34,8 @@ pub struct Document {
     pub text: String,
     /// By the [`shape`] of the path.
     routes: BTreeMap<String, Route>,
+    /// The operations whose answers have a tag, by their ids.
+    tagged: HashSet<String>,
     /// Compiled once, by their text.
     patterns: BTreeMap<String, Regex>,
 }
@@ -69,6 +75,7 @@ impl Document {
         json["components"]["headers"] = operations::headers();
         let patterns = schemas::finish(&mut json);
         let mut routes = BTreeMap::new();
+        let mut tagged = HashSet::new();
         for (path, item) in json["paths"].as_object_mut().into_iter().flatten() {
             let Some(item) = item.as_object_mut() else { continue };
             let mut methods = BTreeSet::from(["OPTIONS".to_owned()]);
@@ -77,6 +84,10 @@ impl Document {
                 item.iter_mut().filter(|(m, _)| METHODS.contains(&m.as_str()))
             {
                 methods.insert(method.to_uppercase());
+                header_parameters::name_all(operation);
+                if conditional::describe(method, operation) {
+                    tagged.extend(operation["operationId"].as_str().map(str::to_owned));
+                }
                 operations::finish(operation);
                 let found =
                     made.deprecations.iter().find(|d| operation["operationId"] == d.operation_id);
@@ -97,7 +108,7 @@ impl Document {
         assert_eq!(announced, made.deprecations.len(), "each deprecation names an operation");
         let mut text = serde_json::to_string_pretty(&json).unwrap_or_default();
         text.push('\n');
-        Self { surface: made.surface, version: made.version, json, text, routes, patterns }
+        Self { surface: made.surface, version: made.version, json, text, routes, tagged, patterns }
     }
 
     /// What files and addresses call it: `client`, and `client-v2` from the second version on.
@@ -163,6 +174,11 @@ impl Document {
             Some(pointer) => self.json.pointer(pointer).unwrap_or(&Value::Null),
             None => schema,
         }
+    }
+
+    /// Whether answers of this operation have the tag of their body.
+    pub(super) fn is_tagged(&self, operation_id: &str) -> bool {
+        self.tagged.contains(operation_id)
     }
 
     /// What the `Allow` header of a 405 says for a route's pattern.

@@ -7,7 +7,7 @@ use poem_openapi::{
 };
 
 use super::error::ApiError;
-use crate::services::Code;
+use crate::services::{Code, cursors::Listed};
 
 /// What a handler returns: data in the envelope, or a failure.
 pub type Answer<T> = Result<Json<ApiResponse<T>>, ApiError>;
@@ -86,31 +86,75 @@ pub struct ErrorResponse {
     pub request_id: String,
 }
 
-/// One page of a list.
+/// What the examples show as a cursor.
+pub(super) const EXAMPLE_CURSOR: &str = "q2S8mFvN0cWJbXyTz41uRkDpLh7aE9Ug";
+
+/// One page of a table.
 #[derive(Debug, Object)]
 #[oai(example)]
 pub struct Page<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> {
     /// What is on this page.
     pub items: Vec<T>,
-    /// How many there are on all pages.
-    pub total: i64,
+    /// How many there are on all pages; absent when asked for by cursor.
+    #[oai(skip_serializing_if_is_none)]
+    pub total: Option<i64>,
     /// How many a page holds.
     pub per_page: u32,
-    /// Which page this is, from 1.
-    pub current_page: u32,
-    /// The number of the last page; 1 when there is nothing.
-    pub last_page: i64,
+    /// Which page this is, from 1; absent when asked for by cursor.
+    #[oai(skip_serializing_if_is_none)]
+    pub current_page: Option<u32>,
+    /// The number of the last page, 1 when there is nothing; absent when asked for by cursor.
+    #[oai(skip_serializing_if_is_none)]
+    pub last_page: Option<i64>,
+    /// Whether a page follows.
+    pub has_more: bool,
+    /// The `cursor` of the next page; absent on the last.
+    #[oai(skip_serializing_if_is_none)]
+    pub next_cursor: Option<String>,
+}
+
+/// One page of a feed.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct CursorPage<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> {
+    /// What is on this page.
+    pub items: Vec<T>,
+    /// The `cursor` of the next page; absent on the last.
+    #[oai(skip_serializing_if_is_none)]
+    pub next_cursor: Option<String>,
     /// Whether a page follows.
     pub has_more: bool,
 }
 
-impl<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> Page<T> {
-    /// One page out of `total` items in all.
-    #[must_use]
-    pub fn new(items: Vec<T>, total: i64, current_page: u32, per_page: u32) -> Self {
-        let last_page = (total.max(1) + i64::from(per_page) - 1) / i64::from(per_page);
-        let has_more = i64::from(current_page) < last_page;
-        Self { items, total, per_page, current_page, last_page, has_more }
+impl<R, T> From<Listed<R>> for Page<T>
+where
+    T: From<R> + ParseFromJSON + ToJSON + Type + Send + Sync + Example,
+{
+    fn from(listed: Listed<R>) -> Self {
+        let per_page = i64::from(listed.limit.max(1));
+        let last_page = |total: i64| (total.max(1) + per_page - 1) / per_page;
+        Self {
+            items: listed.items.into_iter().map(T::from).collect(),
+            total: listed.numbered.map(|numbered| numbered.total),
+            per_page: listed.limit,
+            current_page: listed.numbered.map(|numbered| numbered.page),
+            last_page: listed.numbered.map(|numbered| last_page(numbered.total)),
+            has_more: listed.next_cursor.is_some(),
+            next_cursor: listed.next_cursor,
+        }
+    }
+}
+
+impl<R, T> From<Listed<R>> for CursorPage<T>
+where
+    T: From<R> + ParseFromJSON + ToJSON + Type + Send + Sync + Example,
+{
+    fn from(listed: Listed<R>) -> Self {
+        Self {
+            items: listed.items.into_iter().map(T::from).collect(),
+            has_more: listed.next_cursor.is_some(),
+            next_cursor: listed.next_cursor,
+        }
     }
 }
 
@@ -122,7 +166,22 @@ impl<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> Example for ApiRe
 
 impl<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> Example for Page<T> {
     fn example() -> Self {
-        Self::new(vec![T::example()], 1, 1, 20)
+        Self {
+            items: vec![T::example()],
+            total: Some(41),
+            per_page: 20,
+            current_page: Some(1),
+            last_page: Some(3),
+            has_more: true,
+            next_cursor: Some(EXAMPLE_CURSOR.to_owned()),
+        }
+    }
+}
+
+impl<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> Example for CursorPage<T> {
+    fn example() -> Self {
+        let next_cursor = Some(EXAMPLE_CURSOR.to_owned());
+        Self { items: vec![T::example()], next_cursor, has_more: true }
     }
 }
 
@@ -151,23 +210,5 @@ impl Example for ErrorResponse {
             errors: Some(vec![InvalidField::example()]),
             request_id: "01975b2e-7c40-7000-8000-000000000001".to_owned(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_are_counted() {
-        let page = |total, current| {
-            let page = Page::<Done>::new(Vec::new(), total, current, 20);
-            (page.last_page, page.has_more)
-        };
-        assert_eq!(page(0, 1), (1, false));
-        assert_eq!(page(20, 1), (1, false));
-        assert_eq!(page(21, 1), (2, true));
-        assert_eq!(page(21, 2), (2, false));
-        assert_eq!(page(21, 9), (2, false));
     }
 }

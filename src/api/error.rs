@@ -39,13 +39,14 @@ impl ResponseError for ApiError {
 }
 
 /// The failures of each operation; `document.rs` leaves out those that it can't have.
-pub(super) const DOCUMENTED: [(u16, &str); 11] = [
+pub(super) const DOCUMENTED: [(u16, &str); 12] = [
     (400, "The request can't be read."),
     (401, "No token, or one that is not valid; or wrong credentials."),
     (403, "Signed in, but not allowed."),
     (404, "Not there, or not yours."),
     (408, "The body came too slowly."),
     (409, "In conflict with the present state."),
+    (412, "`If-Match` names another state than the present one."),
     (413, "The body is too large."),
     (415, "The body is not JSON, or compressed by something else than gzip."),
     (422, "Some fields are not valid; `errors` lists every one."),
@@ -84,6 +85,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::SlowClient => StatusCode::REQUEST_TIMEOUT,
         Kind::Conflict => StatusCode::CONFLICT,
+        Kind::PreconditionFailed => StatusCode::PRECONDITION_FAILED,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,

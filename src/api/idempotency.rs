@@ -11,7 +11,6 @@ use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions,
     registry::{MetaParamIn, MetaSchema, MetaSchemaRef},
 };
-use serde_json::Value;
 
 use super::{
     document::Document,
@@ -50,7 +49,7 @@ impl<'a> ApiExtractor<'a> for IdempotencyKey {
         Some(MetaParamIn::Header)
     }
 
-    /// Its title and description become those of the parameter: see [`name_header`].
+    /// See [`header_parameters`](super::header_parameters).
     fn param_schema_ref() -> Option<MetaSchemaRef> {
         Some(MetaSchemaRef::Inline(Box::new(MetaSchema {
             title: Some(NAME.to_owned()),
@@ -120,22 +119,6 @@ fn key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     };
     let key = Some(key).filter(is_sane).and_then(|key| key.to_str().ok());
     key.map(Some).ok_or_else(|| refused("must have 1 to 255 visible ASCII characters"))
-}
-
-/// Names and describes the parameter in a document: poem-openapi would call it by the argument.
-/// Tells whether the operation has it.
-pub(super) fn name_header(operation: &mut Value) -> bool {
-    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
-    let mut parameters = parameters.into_iter().flatten();
-    let Some(parameter) = parameters.find(|p| p["schema"]["title"] == NAME) else { return false };
-    for (key, of_schema) in [("name", "title"), ("description", "description")] {
-        if let Some(text) =
-            parameter["schema"].as_object_mut().and_then(|schema| schema.shift_remove(of_schema))
-        {
-            parameter[key] = text;
-        }
-    }
-    true
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! HTTP: both surfaces, their documents and pages, health, and the edge around them.
 
+pub mod accepted;
 pub mod auth;
 pub mod backoffice;
 pub mod body;
@@ -7,6 +8,8 @@ pub mod client;
 pub mod document;
 pub mod envelope;
 pub mod error;
+pub mod etag;
+pub mod header_parameters;
 pub mod health;
 pub mod idempotency;
 mod json;
@@ -19,12 +22,13 @@ pub mod version;
 
 use std::sync::Arc;
 
-use poem::{Endpoint, EndpointExt, Response, Route};
+use poem::{EndpointExt, Response, Route, endpoint::BoxEndpoint};
 
 use crate::services::Core;
 pub use document::{Document, Operation};
 use middleware::{
     compression::Compression,
+    conditional::Conditional,
     cors::{Cors, CorsOptions},
     edge::Edge,
     failures::Failures,
@@ -86,13 +90,15 @@ pub fn application(
     core: Arc<Core>,
     options: Options,
     additions: Additions,
-) -> impl Endpoint<Output = Response> + 'static {
+) -> BoxEndpoint<'static, Response> {
     let mut routes =
         additions.routes.at(LIVE, poem::get(health::live)).at(READY, poem::get(health::ready));
     let mut documents = Vec::new();
     for version in versions().into_iter().chain(additions.versions) {
         let document = Arc::new(Document::finish(&version, options.public_url.as_deref()));
-        routes = routes.nest(version.prefix(), version.endpoint.data(document.clone()));
+        let prefix = version.prefix();
+        let endpoint = version.endpoint.with(Conditional::new(document.clone())).boxed();
+        routes = routes.nest(prefix, endpoint.data(document.clone()));
         documents.push(document);
     }
     if options.docs {
@@ -104,21 +110,31 @@ pub fn application(
     let documents: Arc<[Arc<Document>]> = documents.into();
     let edge = Edge::new(&documents, core.random, core.clock.clone());
     let cors = Cors::new(&options.cors, &documents);
-    let is_tls_only = options.public_url.is_some_and(|url| url.starts_with("https://"));
-    // From the inside out.
+    let is_tls_only = options.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    // From the inside out. Each is boxed: futures nested ten deep take the compiler minutes.
     routes
         .data(Arc::new(options.releases))
         .data(core.clone())
         .data(pages::PublicOrigin(options.public_url))
+        .boxed()
         .with(Idempotency::new(core))
+        .boxed()
         .with(options.limits)
         .boxed()
         .with(Overload::new(options.capacity, &PROBES))
+        .boxed()
         .with(Host)
+        .boxed()
         .with(Failures::new(documents))
+        .boxed()
         .with(Compression)
+        .boxed()
         .with(CommonMethods)
+        .boxed()
         .with(cors)
+        .boxed()
         .with(SecurityHeaders { is_tls_only })
+        .boxed()
         .with(edge)
+        .boxed()
 }

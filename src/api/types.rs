@@ -32,7 +32,7 @@ impl SearchText {
     const MAX: usize = 254;
 
     fn parse(text: &str) -> Option<Self> {
-        let fits = text.chars().count() <= Self::MAX && !text.contains('\0');
+        let fits = (1..=Self::MAX).contains(&text.chars().count()) && !text.contains('\0');
         fits.then(|| Self(text.to_owned()))
     }
 }
@@ -142,7 +142,11 @@ text_type!(
 text_type!(
     SearchText,
     "string_search",
-    MetaSchema { max_length: Some(SearchText::MAX), ..MetaSchema::new("string") },
+    MetaSchema {
+        min_length: Some(1),
+        max_length: Some(SearchText::MAX),
+        ..MetaSchema::new("string")
+    },
     SearchText::parse,
     |search| &search.0
 );

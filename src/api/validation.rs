@@ -29,16 +29,26 @@ pub(super) fn check_query(document: &Document, operation: &Value, query: &str) -
     let query: Vec<(String, String)> =
         form_urlencoded::parse(query.as_bytes()).into_owned().collect();
     let parameters = operation["parameters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut names = Vec::new();
     for parameter in parameters.iter().filter(|parameter| parameter["in"] == "query") {
         let name = parameter["name"].as_str().unwrap_or_default();
-        match query.iter().find(|(key, _)| key == name) {
-            Some((_, text)) if text.contains('\0') => walk.push(nul(name)),
-            Some((_, text)) => {
+        let mut given = query.iter().filter(|(key, _)| key == name).map(|(_, text)| text);
+        match (given.next(), given.next()) {
+            (_, Some(_)) => walk.fault(name, "repeated", "must be given once"),
+            (Some(text), None) if text.contains('\0') => walk.push(nul(name)),
+            (Some(text), None) => {
                 let value = typed(document, &parameter["schema"], text);
                 walk.value(&parameter["schema"], &value, name);
             }
-            None if parameter["required"] == true => walk.required(name),
-            None => {}
+            (None, None) if parameter["required"] == true => walk.required(name),
+            (None, None) => {}
+        }
+        names.push(name);
+    }
+    for (name, _) in &query {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+            walk.fault(name, "unknown", "is not a known parameter");
         }
     }
     walk.faults

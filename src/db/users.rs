@@ -3,10 +3,12 @@
 use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, prelude::*};
 use diesel_async::RunQueryDsl;
+use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
     Conn,
+    keyset::{Window, sortable},
     schema::{user_sessions, users},
     text_enum,
 };
@@ -271,75 +273,75 @@ pub async fn change_status(
         .optional()
 }
 
-/// What a list of users can be sorted by.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UserSort {
-    CreatedAt,
-    Email,
-    Name,
-    LastLoginAt,
+sortable! {
+    /// What a list of users can be sorted by.
+    UserSort: User, users, "-created_at", [created_at, email, name, last_login_at]
 }
 
 /// Which users to list.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct UserFilter {
     /// Part of the address or of the name, in any case.
     pub search: Option<String>,
     pub status: Option<UserStatus>,
+    /// Whether the address is verified.
+    pub verified: Option<bool>,
+    pub created_from: Option<DateTime<Utc>>,
+    /// From then on no more.
+    pub created_to: Option<DateTime<Utc>>,
 }
 
-/// One page of users and how many there are in all: two statements.
-///
-/// `sort` names fields and whether each goes down; the id breaks ties.
+fn matching(filter: &UserFilter) -> users::BoxedQuery<'_, Pg> {
+    let mut query = users::table.into_boxed();
+    if let Some(status) = filter.status {
+        query = query.filter(users::status.eq(status));
+    }
+    if let Some(text) = &filter.search {
+        let pattern = contains(text);
+        query = query.filter(users::email.ilike(pattern.clone()).or(users::name.ilike(pattern)));
+    }
+    if let Some(verified) = filter.verified {
+        query = query.filter(users::email_verified_at.is_not_null().eq(verified));
+    }
+    if let Some(from) = filter.created_from {
+        query = query.filter(users::created_at.ge(from));
+    }
+    if let Some(to) = filter.created_to {
+        query = query.filter(users::created_at.lt(to));
+    }
+    query
+}
+
+/// How many users match.
 ///
 /// # Errors
-/// When a statement fails.
+/// When the statement fails.
+pub async fn count(conn: &mut Conn, filter: &UserFilter) -> QueryResult<i64> {
+    matching(filter).count().get_result(conn).await
+}
+
+/// The query of [`list`].
+pub fn listed<'a>(
+    filter: &'a UserFilter,
+    window: &'a Window<UserSort>,
+) -> users::BoxedQuery<'a, Pg> {
+    matching(filter)
+        .filter(window.condition())
+        .order_by(window.order())
+        .limit(window.limit)
+        .offset(window.offset)
+}
+
+/// The users in a window of the sorted list.
+///
+/// # Errors
+/// When the statement fails.
 pub async fn list(
     conn: &mut Conn,
     filter: &UserFilter,
-    sort: &[(UserSort, bool)],
-    limit: i64,
-    offset: i64,
-) -> QueryResult<(Vec<User>, i64)> {
-    let matching = || {
-        let mut query = users::table.into_boxed::<Pg>();
-        if let Some(status) = filter.status {
-            query = query.filter(users::status.eq(status));
-        }
-        if let Some(text) = &filter.search {
-            let pattern = contains(text);
-            query =
-                query.filter(users::email.ilike(pattern.clone()).or(users::name.ilike(pattern)));
-        }
-        query
-    };
-    let total = matching().count().get_result(conn).await?;
-    let mut page = matching();
-    for (field, descending) in sort {
-        macro_rules! by {
-            ($column:expr) => {
-                if *descending {
-                    page.then_order_by($column.desc().nulls_last())
-                } else {
-                    page.then_order_by($column.asc().nulls_first())
-                }
-            };
-        }
-        page = match field {
-            UserSort::CreatedAt => by!(users::created_at),
-            UserSort::Email => by!(users::email),
-            UserSort::Name => by!(users::name),
-            UserSort::LastLoginAt => by!(users::last_login_at),
-        };
-    }
-    let items = page
-        .then_order_by(users::id)
-        .select(User::as_select())
-        .limit(limit)
-        .offset(offset)
-        .load(conn)
-        .await?;
-    Ok((items, total))
+    window: &Window<UserSort>,
+) -> QueryResult<Vec<User>> {
+    listed(filter, window).select(User::as_select()).load(conn).await
 }
 
 /// A LIKE pattern in which nothing of `text` is special.

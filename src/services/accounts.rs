@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, Result,
+    Code, Core, Expected, Result,
     email_address::EmailAddress,
     mails::Template,
     one_time_codes::{self, CODE_LIFE, TOKEN_LIFE},
@@ -200,15 +200,18 @@ pub async fn reset_password(
 /// Changes the user's own profile.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Code::PreconditionFailed`].
 pub async fn update_profile(
     core: &Core,
     origin: &Origin,
     id: Uuid,
+    expected: Expected<User>,
     changes: ProfileChanges,
 ) -> Result<User> {
     let mut tx = core.db.begin(origin).await?;
     let now: DateTime<Utc> = tx.now;
+    let present = users::lock(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    expected.check(&present)?;
     let user = users::update_profile(&mut tx, id, changes, now).await?;
     tx.commit().await?;
     Ok(user)

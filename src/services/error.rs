@@ -14,6 +14,7 @@ pub enum Kind {
     MethodNotAllowed,
     SlowClient,
     Conflict,
+    PreconditionFailed,
     TooLarge,
     UnsupportedMediaType,
     Invalid,
@@ -82,6 +83,8 @@ catalogue! {
     MethodNotAllowed = 405, MethodNotAllowed, "method_not_allowed", "This method is not allowed here.";
     /// The body came too slowly, or stopped coming.
     SlowBody = 408, SlowClient, "body_timeout", "The request came too slowly. Try again.";
+    /// `If-Match` names another state than the present one: read it again.
+    PreconditionFailed = 412, PreconditionFailed, "precondition_failed", "This has changed meanwhile. Read it again.";
     /// The body is larger than the limit.
     TooLarge = 413, TooLarge, "payload_too_large", "The request is too large.";
     /// The body has a type that is not read here.

@@ -1,9 +1,11 @@
 //! Business rules, authorization and transaction boundaries. Nothing here knows of HTTP.
 
 pub mod accounts;
+pub mod cursors;
 pub mod demo;
 pub mod email_address;
 pub mod error;
+pub mod expected;
 pub mod health;
 pub mod idempotency;
 pub mod mails;
@@ -21,6 +23,7 @@ use crate::{
 };
 
 pub use error::{Code, FieldError, Kind, ServiceError};
+pub use expected::Expected;
 
 /// The outcome of a service function.
 pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
@@ -32,6 +35,7 @@ pub struct Core {
     pub random: Random,
     pub passwords: passwords::Passwords,
     pub code_key: one_time_codes::CodeKey,
+    pub cursors: cursors::CursorKey,
     pub client_sessions: sessions::Sessions,
     pub staff_sessions: sessions::Sessions,
     pub mails: mails::Mails,

@@ -2,39 +2,30 @@
 
 use uuid::Uuid;
 
-use super::{Code, Core, Result};
+use super::{
+    Code, Core, Expected, Result,
+    cursors::{ListRequest, Listed},
+};
 use crate::db::{
     Origin,
     users::{self, StatusChange, User, UserFilter, UserSort, UserStatus},
 };
 
-/// One page of a list, and how many there are in all.
-#[derive(Debug, Clone)]
-pub struct UserPage {
-    pub items: Vec<User>,
-    pub total: i64,
-}
-
-/// Which page, and how it is sorted.
-#[derive(Debug, Clone)]
-pub struct PageRequest {
-    /// From 1.
-    pub page: u32,
-    pub per_page: u32,
-    /// Fields, each with whether it goes down.
-    pub sort: Vec<(UserSort, bool)>,
-}
-
-/// One page of the users that match: two statements.
+/// One page of the users that match: two statements, or one by cursor.
 ///
 /// # Errors
-/// When the database fails.
-pub async fn list(core: &Core, filter: &UserFilter, request: &PageRequest) -> Result<UserPage> {
-    let limit = i64::from(request.per_page);
-    let offset = (i64::from(request.page) - 1) * limit;
+/// [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn list(
+    core: &Core,
+    filter: &UserFilter,
+    request: ListRequest<UserSort>,
+) -> Result<Listed<User>> {
+    let reading = core.cursors.start(request, filter)?;
     let mut conn = core.db.conn().await?;
-    let (items, total) = users::list(&mut conn, filter, &request.sort, limit, offset).await?;
-    Ok(UserPage { items, total })
+    let total =
+        if reading.is_counted() { Some(users::count(&mut conn, filter).await?) } else { None };
+    let rows = users::list(&mut conn, filter, &reading.window).await?;
+    reading.finish(rows, total)
 }
 
 /// One user.
@@ -49,23 +40,36 @@ pub async fn get(core: &Core, id: Uuid) -> Result<User> {
 /// Keeps a user out from their next request on, and ends their sessions.
 ///
 /// # Errors
-/// [`Code::NotFound`] or [`Code::UserAlreadySuspended`].
-pub async fn suspend(core: &Core, origin: &Origin, id: Uuid, reason: &str) -> Result<User> {
-    change_status(core, origin, id, UserStatus::Suspended, reason).await
+/// [`Code::NotFound`], [`Code::PreconditionFailed`] or [`Code::UserAlreadySuspended`].
+pub async fn suspend(
+    core: &Core,
+    origin: &Origin,
+    id: Uuid,
+    expected: Expected<User>,
+    reason: &str,
+) -> Result<User> {
+    change_status(core, origin, id, expected, UserStatus::Suspended, reason).await
 }
 
 /// Lets a suspended user sign in again.
 ///
 /// # Errors
-/// [`Code::NotFound`] or [`Code::UserNotSuspended`].
-pub async fn reactivate(core: &Core, origin: &Origin, id: Uuid, reason: &str) -> Result<User> {
-    change_status(core, origin, id, UserStatus::Active, reason).await
+/// [`Code::NotFound`], [`Code::PreconditionFailed`] or [`Code::UserNotSuspended`].
+pub async fn reactivate(
+    core: &Core,
+    origin: &Origin,
+    id: Uuid,
+    expected: Expected<User>,
+    reason: &str,
+) -> Result<User> {
+    change_status(core, origin, id, expected, UserStatus::Active, reason).await
 }
 
 async fn change_status(
     core: &Core,
     origin: &Origin,
     id: Uuid,
+    expected: Expected<User>,
     to: UserStatus,
     reason: &str,
 ) -> Result<User> {
@@ -74,11 +78,11 @@ async fn change_status(
         UserStatus::Active => (UserStatus::Suspended, Code::UserNotSuspended),
     };
     let mut tx = core.db.begin(origin).await?;
+    let present = users::lock(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    expected.check(&present)?;
     let change = StatusChange { from, to, reason, by: origin.actor.admin_id(), now: tx.now };
-    let Some(user) = users::change_status(&mut tx, id, change).await? else {
-        users::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
-        return Err(already.into());
-    };
+    let changed = users::change_status(&mut tx, id, change).await?;
+    let user = changed.ok_or(already)?;
     if to == UserStatus::Suspended {
         core.client_sessions.end_all(&mut tx, id, None).await?;
     }

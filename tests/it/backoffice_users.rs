@@ -50,15 +50,15 @@ async fn lists_are_paged_searched_filtered_and_sorted() {
     assert_eq!(emails(&sorted), ["carol", "bob", "alice", "al_ice"]);
     let sorted = list(&app, &token, "?sort=name,-email").await.data();
     assert_eq!(emails(&sorted), ["carol", "bob", "alice", "al_ice"]);
-    let found = list(&app, &token, "?search=ALICE").await.data();
+    let found = list(&app, &token, "?q=ALICE").await.data();
     assert_eq!(emails(&found), ["alice"]);
-    let found = list(&app, &token, "?search=l_i").await.data();
+    let found = list(&app, &token, "?q=l_i").await.data();
     assert_eq!(emails(&found), ["al_ice"], "nothing in a search is a wildcard");
-    assert_eq!(list(&app, &token, "?search=ada").await.data()["total"], 4, "by name");
+    assert_eq!(list(&app, &token, "?q=ada").await.data()["total"], 4, "by name");
     let umlaut = json!({"email": "umlaut@example.com", "password": PASSWORD, "name": "Änne"});
     app.post("/api/v1/auth/register", umlaut).send().await.assert_done();
     app.code_for("umlaut@example.com").await;
-    assert_eq!(emails(&list(&app, &token, "?search=%C3%A4NNE").await.data()), ["umlaut"]);
+    assert_eq!(emails(&list(&app, &token, "?q=%C3%A4NNE").await.data()), ["umlaut"]);
     assert_eq!(list(&app, &token, "?status=suspended").await.data()["total"], 0);
     assert_eq!(list(&app, &token, "?status=active").await.data()["total"], 5);
 }
@@ -69,7 +69,7 @@ async fn every_bad_parameter_is_named() {
     let token = app.admin_token().await;
     let faults = list(&app, &token, "?page=0&per_page=101&status=deleted&sort=x").await.faults();
     let expected =
-        [("page", "too_small"), ("per_page", "too_large"), ("status", "enum"), ("sort", "pattern")];
+        [("page", "too_small"), ("per_page", "too_large"), ("sort", "pattern"), ("status", "enum")];
     assert_eq!(faults, expected.map(|(field, rule)| (field.to_owned(), rule.to_owned())));
     let faults = list(&app, &token, "?page=4294967296&per_page=-1").await.faults();
     let expected = [("page", "too_large"), ("per_page", "too_small")];
@@ -86,9 +86,9 @@ async fn every_bad_parameter_is_named() {
         let faults = list(&app, &token, &format!("?sort={sort}")).await.faults();
         assert_eq!(faults, [("sort".to_owned(), rule.to_owned())], "{sort}");
     }
-    let faults = list(&app, &token, "?search=a%00b").await.faults();
-    assert_eq!(faults, [("search".to_owned(), "invalid_character".to_owned())]);
-    for query in ["?page=0", "?search=%00"] {
+    let faults = list(&app, &token, "?q=a%00b").await.faults();
+    assert_eq!(faults, [("q".to_owned(), "invalid_character".to_owned())]);
+    for query in ["?page=0", "?q=%00"] {
         list(&app, "x", query).await.assert_error(401, "invalid_token");
     }
 }

@@ -5,6 +5,7 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accepted;
 mod architecture;
 mod authorization;
 mod backoffice_auth;
@@ -15,6 +16,7 @@ mod client_account;
 mod client_auth;
 mod commands;
 mod compression;
+mod conditional;
 mod connections;
 mod contract;
 mod cors;
@@ -29,7 +31,9 @@ mod health;
 mod hosts;
 mod idempotency;
 mod idempotency_atomic;
+mod keyset;
 mod listening;
+mod lists;
 mod logs;
 mod mail;
 mod methods;
@@ -38,6 +42,7 @@ mod overload;
 mod pages;
 mod pool;
 mod program;
+mod queries;
 mod shutdown;
 mod staff_pages;
 mod storage;

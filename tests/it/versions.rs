@@ -113,7 +113,7 @@ async fn a_deprecated_operation_says_so_in_document_and_answers() {
     assert_eq!((&old["deprecated"], &old["x-sunset"]), (&true.into(), &"2027-05-01".into()));
     let headers = old["responses"]["200"]["headers"].as_object().expect("headers");
     let names: Vec<&String> = headers.keys().collect();
-    assert_eq!(names, ["X-Request-Id", "Deprecation", "Sunset", "Link"]);
+    assert_eq!(names, ["ETag", "X-Request-Id", "Deprecation", "Sunset", "Link"]);
     assert!(document["paths"]["/api/v2/users/me"]["get"].get("deprecated").is_none());
 
     // Failures of the operation say it as well.

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::{error::DOCUMENTED, idempotency, version::Deprecation};
+use crate::api::{error::DOCUMENTED, etag, header_parameters, idempotency, version::Deprecation};
 
 /// The headers that answers have, for all operations to refer to.
 pub(super) fn headers() -> Value {
@@ -28,9 +28,8 @@ pub(super) fn finish(operation: &mut Value) {
     if operation.get("security").is_none() {
         operation["security"] = json!([]);
     }
-    let has_key = idempotency::name_header(operation);
     let mut responses = match operation["responses"].take() {
-        Value::Object(listed) => possible(operation, has_key, listed),
+        Value::Object(listed) => possible(operation, listed),
         _ => Map::new(),
     };
     for (status, response) in &mut responses {
@@ -44,17 +43,14 @@ pub(super) fn finish(operation: &mut Value) {
 
 /// poem-openapi lists every failure of the error type on every operation, and none on one that
 /// makes its failures itself.
-fn possible(
-    operation: &Value,
-    has_key: bool,
-    mut listed: Map<String, Value>,
-) -> Map<String, Value> {
+fn possible(operation: &Value, mut listed: Map<String, Value>) -> Map<String, Value> {
     let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
     let has = |key: &str| operation.get(key).is_some_and(|value| !is_empty(value));
     let (body, security) = (has("requestBody"), has("security"));
     let path = operation["parameters"]
         .as_array()
         .is_some_and(|parameters| parameters.iter().any(|parameter| parameter["in"] == "path"));
+    let has_header = |name| header_parameters::has(operation, name);
     let id = operation["operationId"].as_str().unwrap_or_default();
     let (login, refresh) = (id.starts_with("login_"), id.starts_with("refresh_"));
     let possible = |status: u16| match status {
@@ -62,7 +58,8 @@ fn possible(
         401 => security || login || refresh,
         403 => security || login,
         404 => path,
-        409 => (body && path) || has_key,
+        409 => (body && path) || has_header(idempotency::NAME),
+        412 => has_header(etag::IF_MATCH),
         _ => true,
     };
     let numbers = DOCUMENTED.iter().map(|(status, text)| (status.to_string(), *text));

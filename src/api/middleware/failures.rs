@@ -5,12 +5,12 @@ use std::sync::Arc;
 use poem::{
     Endpoint, IntoResponse, Middleware, PathPattern, Request, Response, Result,
     error::MethodNotAllowedError,
-    http::{HeaderValue, Method, Uri, header},
+    http::{HeaderValue, Method, header},
 };
 use poem_openapi::error::ParseParamError;
 
 use super::{
-    super::{document::Document, error, pages, validation},
+    super::{document::Document, error, pages},
     edge::RequestId,
     refusals::{Refusals, Refused},
 };
@@ -22,7 +22,7 @@ pub struct Failures {
 }
 
 impl Failures {
-    /// The documents tell which methods and parameters a route has.
+    /// The documents tell which methods a route has.
     #[must_use]
     pub fn new(documents: Arc<[Arc<Document>]>) -> Self {
         Self { documents }
@@ -50,10 +50,10 @@ impl<E: Endpoint> Endpoint for FailuresEndpoint<E> {
 
     async fn call(&self, request: Request) -> Result<Response> {
         let id = request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-        let (method, uri) = (request.method().clone(), request.uri().clone());
+        let method = request.method().clone();
         let mut response = match self.inner.call(request).await {
             Ok(output) => output.into_response(),
-            Err(error) => self.answer(error, &method, &uri, &id),
+            Err(error) => self.answer(error, &id),
         };
         self.announce(&mut response, &method);
         Ok(response)
@@ -61,12 +61,15 @@ impl<E: Endpoint> Endpoint for FailuresEndpoint<E> {
 }
 
 impl<E> FailuresEndpoint<E> {
-    fn answer(&self, error: poem::Error, method: &Method, uri: &Uri, id: &str) -> Response {
+    fn answer(&self, error: poem::Error, id: &str) -> Response {
         let pattern = error.data::<PathPattern>().cloned();
         let route = pattern.as_ref().map(|pattern| &*pattern.0).unwrap_or_default();
         let is_wrong_method = error.is::<MethodNotAllowedError>();
         let failure = match error.downcast_ref::<ParseParamError>() {
-            Some(first) => ServiceError::invalid(self.query_faults(first, method, route, uri)),
+            // Faults that the document knows have been named before.
+            Some(error) => {
+                ServiceError::invalid(vec![FieldError::new(error.name, "invalid", "is not valid")])
+            }
             None => error::classify(error),
         };
         let mut response = error::render(&failure, id);
@@ -84,22 +87,6 @@ impl<E> FailuresEndpoint<E> {
             response.set_data(pattern);
         }
         response
-    }
-
-    /// All that is wrong with a query: poem-openapi stops at the first.
-    fn query_faults(
-        &self,
-        first: &ParseParamError,
-        method: &Method,
-        route: &str,
-        uri: &Uri,
-    ) -> Vec<FieldError> {
-        let all = self.documents.iter().find_map(|document| {
-            let operation = document.operation(method, route)?;
-            Some(validation::check_query(document, operation, uri.query().unwrap_or_default()))
-        });
-        let all = all.filter(|faults| !faults.is_empty());
-        all.unwrap_or_else(|| vec![FieldError::new(first.name, "invalid", "is not valid")])
     }
 
     /// Each answer of an operation that is on its way out says so, failures too.

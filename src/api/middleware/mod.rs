@@ -1,6 +1,7 @@
 //! What every request passes through, each in a layer of its own; `api/mod.rs` has their order.
 
 pub mod compression;
+pub mod conditional;
 pub mod cors;
 pub mod edge;
 pub mod failures;

@@ -80,9 +80,9 @@ pub(super) async fn visit(
 ) -> Result<(Caller<Admin>, Option<PageToken>), ServiceError> {
     let token = token(request.headers()).ok_or(Code::Unauthenticated)?;
     let core = auth::core(request).map_err(|error| error.0)?;
-    let origin = auth::origin(request, Actor::Anonymous);
+    let origin = auth::origin(request, Actor::Anonymous).map_err(|error| error.0)?;
     let Visit { admin, session_id, renewed } = staff_pages::visit(core, &origin, &token).await?;
-    let origin = auth::origin(request, Actor::Admin(admin.id));
+    let origin = auth::origin(request, Actor::Admin(admin.id)).map_err(|error| error.0)?;
     Ok((Caller { account: admin, session_id, origin }, renewed))
 }
 

@@ -123,8 +123,8 @@ impl AuthApi {
     #[oai(path = "/login", method = "post", operation_id = "login_admin")]
     async fn login(
         &self,
-        core: Data<&Arc<Core>>,
         origin: Origin,
+        core: Data<&Arc<Core>>,
         body: Body<StaffLoginRequest>,
     ) -> Answer<StaffTokenPair> {
         let StaffLoginRequest { email, password } = body.0;
@@ -138,8 +138,8 @@ impl AuthApi {
     #[oai(path = "/refresh", method = "post", operation_id = "refresh_admin_session")]
     async fn refresh(
         &self,
-        core: Data<&Arc<Core>>,
         origin: Origin,
+        core: Data<&Arc<Core>>,
         body: Body<StaffRefreshRequest>,
     ) -> Answer<StaffTokenPair> {
         let token = body.0.refresh_token;

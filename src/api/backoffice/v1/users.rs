@@ -17,23 +17,14 @@ use crate::{
         auth::StaffAuth,
         body::Body,
         envelope::{Answer, ApiResponse, Page},
+        etag::IfMatch,
         idempotency::IdempotencyKey,
-        listing::parse_sort,
+        listing::{Cursor, PageNumber, PageSize, SortText, table_request},
         types::SearchText,
     },
     db::users::{User, UserFilter, UserSort, UserStatus},
-    services::{
-        Core,
-        users::{self, PageRequest},
-    },
+    services::{Core, users},
 };
-
-const SORTS: [(&str, UserSort); 4] = [
-    ("created_at", UserSort::CreatedAt),
-    ("email", UserSort::Email),
-    ("name", UserSort::Name),
-    ("last_login_at", UserSort::LastLoginAt),
-];
 
 /// Whether a user may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -130,39 +121,42 @@ impl UsersApi {
         &self,
         _auth: StaffAuth,
         core: Data<&Arc<Core>>,
-        /// Which page, from 1.
-        #[oai(default = "first_page", example = "first_page", validator(minimum(value = "1")))]
-        page: Query<u32>,
+        /// Which page, from 1; not with a cursor.
+        page: Query<Option<PageNumber>>,
         /// How many a page holds.
-        #[oai(
-            default = "twenty",
-            example = "twenty",
-            validator(minimum(value = "1"), maximum(value = "100"))
-        )]
-        per_page: Query<u32>,
+        #[oai(default)]
+        per_page: Query<PageSize>,
+        /// The `next_cursor` of the page before, with the same sort and filters.
+        cursor: Query<Option<Cursor>>,
+        /// How the list is sorted: columns with commas, `-` for descending.
+        #[oai(default)]
+        sort: Query<SortText<UserSort>>,
         /// Part of the address or of the name, in any case.
         #[oai(example = "ada")]
-        search: Query<Option<SearchText>>,
+        q: Query<Option<SearchText>>,
         /// Only users with this status.
         #[oai(example = "active")]
         status: Query<Option<ManagedUserStatus>>,
-        /// `created_at`, `email`, `name`, `last_login_at`; several with commas, `-` for descending.
-        #[oai(
-            default = "newest_first",
-            example = "newest_first",
-            validator(
-                pattern = "^-?(created_at|email|name|last_login_at)(,-?(created_at|email|name|last_login_at)){0,3}$"
-            )
-        )]
-        sort: Query<String>,
+        /// Only users whose address is verified, or is not.
+        #[oai(example = "verified")]
+        verified: Query<Option<bool>>,
+        /// Only users made at this time or later.
+        #[oai(example = "a_time")]
+        created_from: Query<Option<DateTime<Utc>>>,
+        /// Only users made before this time.
+        #[oai(example = "a_time")]
+        created_to: Query<Option<DateTime<Utc>>>,
     ) -> Answer<Page<ManagedUser>> {
-        let filter =
-            UserFilter { search: search.0.map(|text| text.0), status: status.0.map(Into::into) };
-        let sort = parse_sort(&sort.0, &SORTS)?;
-        let request = PageRequest { page: page.0, per_page: per_page.0, sort };
-        let found = users::list(core.0, &filter, &request).await?;
-        let items = found.items.into_iter().map(Into::into).collect();
-        Ok(ApiResponse::success(Page::new(items, found.total, page.0, per_page.0)))
+        let request = table_request(page.0, per_page.0, cursor.0, &sort.0)?;
+        let filter = UserFilter {
+            search: q.0.map(|text| text.0),
+            status: status.0.map(Into::into),
+            verified: verified.0,
+            created_from: created_from.0,
+            created_to: created_to.0,
+        };
+        let found = users::list(core.0, &filter, request).await?;
+        Ok(ApiResponse::success(found.into()))
     }
 
     /// Read a user
@@ -192,9 +186,11 @@ impl UsersApi {
         /// The user's identifier.
         #[oai(example = "an_id")]
         id: Path<Uuid>,
+        if_match: IfMatch,
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
-        let user = users::suspend(core.0, &auth.origin, id.0, &body.0.reason).await?;
+        let expected = if_match.expected::<ManagedUser, _>();
+        let user = users::suspend(core.0, &auth.origin, id.0, expected, &body.0.reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
 
@@ -210,23 +206,17 @@ impl UsersApi {
         /// The user's identifier.
         #[oai(example = "an_id")]
         id: Path<Uuid>,
+        if_match: IfMatch,
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
-        let user = users::reactivate(core.0, &auth.origin, id.0, &body.0.reason).await?;
+        let expected = if_match.expected::<ManagedUser, _>();
+        let user = users::reactivate(core.0, &auth.origin, id.0, expected, &body.0.reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
 }
 
 fn an_id() -> Uuid {
     Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)
-}
-
-fn first_page() -> u32 {
-    1
-}
-
-fn twenty() -> u32 {
-    20
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
@@ -239,8 +229,14 @@ fn active() -> Option<ManagedUserStatus> {
     Some(ManagedUserStatus::Active)
 }
 
-fn newest_first() -> String {
-    "-created_at".to_owned()
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+fn verified() -> Option<bool> {
+    Some(true)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+fn a_time() -> Option<DateTime<Utc>> {
+    Some(DateTime::UNIX_EPOCH)
 }
 
 impl Example for ManagedUser {

@@ -123,9 +123,9 @@ impl AuthApi {
     #[oai(path = "/register", method = "post", operation_id = "register_user")]
     async fn register(
         &self,
+        origin: Origin,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
-        origin: Origin,
         body: Body<RegisterRequest>,
     ) -> Result<Json<Done>, ApiError> {
         let RegisterRequest { email, password, name } = body.0;
@@ -140,8 +140,8 @@ impl AuthApi {
     #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
     async fn verify_email(
         &self,
-        core: Data<&Arc<Core>>,
         origin: Origin,
+        core: Data<&Arc<Core>>,
         body: Body<VerifyEmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
         accounts::verify_email(core.0, &origin, &body.0.email.0, &body.0.code).await?;
@@ -154,9 +154,9 @@ impl AuthApi {
     #[oai(path = "/resend-code", method = "post", operation_id = "resend_code")]
     async fn resend_code(
         &self,
+        origin: Origin,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
-        origin: Origin,
         body: Body<EmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
         accounts::resend_code(core.0, &origin, &body.0.email.0).await?;
@@ -169,8 +169,8 @@ impl AuthApi {
     #[oai(path = "/login", method = "post", operation_id = "login_user")]
     async fn login(
         &self,
-        core: Data<&Arc<Core>>,
         origin: Origin,
+        core: Data<&Arc<Core>>,
         body: Body<LoginRequest>,
     ) -> Answer<TokenPair> {
         let LoginRequest { email, password } = body.0;
@@ -184,8 +184,8 @@ impl AuthApi {
     #[oai(path = "/refresh", method = "post", operation_id = "refresh_user_session")]
     async fn refresh(
         &self,
-        core: Data<&Arc<Core>>,
         origin: Origin,
+        core: Data<&Arc<Core>>,
         body: Body<RefreshRequest>,
     ) -> Answer<TokenPair> {
         let token = body.0.refresh_token;
@@ -212,9 +212,9 @@ impl AuthApi {
     #[oai(path = "/forgot-password", method = "post", operation_id = "forgot_password")]
     async fn forgot_password(
         &self,
+        origin: Origin,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
-        origin: Origin,
         body: Body<EmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
         accounts::forgot_password(core.0, &origin, &body.0.email.0).await?;
@@ -227,8 +227,8 @@ impl AuthApi {
     #[oai(path = "/reset-password", method = "post", operation_id = "reset_password")]
     async fn reset_password(
         &self,
-        core: Data<&Arc<Core>>,
         origin: Origin,
+        core: Data<&Arc<Core>>,
         body: Body<ResetPasswordRequest>,
     ) -> Result<Json<Done>, ApiError> {
         let ResetPasswordRequest { token, new_password } = body.0;

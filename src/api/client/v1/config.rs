@@ -2,14 +2,19 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
+use poem::{http::header, web::Data};
 use poem_openapi::{
-    ApiResponse as OpenApiResponse, Enum, Object, OpenApi, payload::Json, types::Example,
+    ApiResponse as OpenApiResponse, Enum, Object, OpenApi,
+    payload::{Json, Response as WithHeaders},
+    types::Example,
 };
 
 use super::Tag;
 use crate::{
-    api::envelope::{Answer, ApiResponse},
+    api::{
+        envelope::{ApiResponse, ErrorResponse},
+        error::ApiError,
+    },
     db::Origin,
     services::{
         Code, Core,
@@ -108,6 +113,9 @@ pub enum HealthAnswer {
         #[oai(header = "Retry-After")]
         u32,
     ),
+    /// A query that it doesn't know.
+    #[oai(status = 422)]
+    Invalid(Json<ErrorResponse>),
 }
 
 /// What the app on one platform must know.
@@ -143,7 +151,7 @@ impl ConfigApi {
     ///
     /// As a whole and part by part; 503 when nothing can be done.
     #[oai(path = "/health", method = "get", operation_id = "get_health")]
-    async fn health(&self, core: Data<&Arc<Core>>, origin: Origin) -> HealthAnswer {
+    async fn health(&self, origin: Origin, core: Data<&Arc<Core>>) -> HealthAnswer {
         let report = core.health.report(core.0).await;
         let data = ServiceHealth::from(&report);
         match report.overall() {
@@ -156,11 +164,18 @@ impl ConfigApi {
     ///
     /// For each platform the oldest version that may go on, and the newest.
     #[oai(path = "/release", method = "get", operation_id = "get_release")]
-    async fn release(&self, releases: Data<&Arc<Vec<PlatformRelease>>>) -> Answer<AppReleases> {
-        Ok(ApiResponse::success(AppReleases {
+    async fn release(
+        &self,
+        _origin: Origin,
+        releases: Data<&Arc<Vec<PlatformRelease>>>,
+    ) -> Result<WithHeaders<Json<ApiResponse<AppReleases>>>, ApiError> {
+        let releases = AppReleases {
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
             platforms: releases.0.to_vec(),
-        }))
+        };
+        // Every start of every app asks for it; a minute is soon enough for a forced upgrade.
+        let answer = WithHeaders::new(ApiResponse::success(releases));
+        Ok(answer.header(header::CACHE_CONTROL, "public, max-age=60"))
     }
 }
 

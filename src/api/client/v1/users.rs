@@ -16,6 +16,7 @@ use crate::{
         auth::ClientAuth,
         body::Body,
         envelope::{Answer, ApiResponse},
+        etag::IfMatch,
     },
     db::users::{ProfileChanges, User},
     services::{Core, accounts},
@@ -83,10 +84,12 @@ impl UsersApi {
         &self,
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
+        if_match: IfMatch,
         body: Body<UpdateCurrentUserRequest>,
     ) -> Answer<CurrentUser> {
         let changes = ProfileChanges { name: nullable(body.0.name) };
-        let user = accounts::update_profile(core.0, &auth.origin, auth.account.id, changes).await?;
+        let (id, expected) = (auth.account.id, if_match.expected::<CurrentUser, _>());
+        let user = accounts::update_profile(core.0, &auth.origin, id, expected, changes).await?;
         Ok(ApiResponse::success(user.into()))
     }
 }

@@ -1,0 +1,156 @@
+//! Conditional requests (RFC 9110, 13): answers get the tag of their body, and who already has it
+//! gets 304. Changes compare `If-Match` themselves, under the lock of the row.
+
+use std::sync::Arc;
+
+use poem::{
+    Endpoint, IntoResponse, Middleware, PathPattern, Request, Response, Result,
+    http::{HeaderMap, Method, StatusCode, header},
+};
+use poem_openapi::OperationId;
+use serde_json::{Value, json};
+
+use crate::{
+    api::{
+        document::Document,
+        error::ApiError,
+        etag::{self, Condition, EntityTag},
+        header_parameters,
+    },
+    services::{Code, ServiceError},
+};
+
+const JSON: &str = "application/json";
+
+/// What these answer differs each time.
+const UNTAGGED: [&str; 1] = ["get_health"];
+
+/// The layer, around one version of an API.
+pub struct Conditional {
+    document: Arc<Document>,
+}
+
+impl Conditional {
+    /// The document tells which operations' answers have a tag.
+    #[must_use]
+    pub fn new(document: Arc<Document>) -> Self {
+        Self { document }
+    }
+}
+
+impl<E: Endpoint> Middleware<E> for Conditional {
+    type Output = ConditionalEndpoint<E>;
+
+    fn transform(&self, inner: E) -> Self::Output {
+        ConditionalEndpoint { inner, document: self.document.clone() }
+    }
+}
+
+/// What [`Conditional`] makes of an endpoint.
+pub struct ConditionalEndpoint<E> {
+    inner: E,
+    document: Arc<Document>,
+}
+
+impl<E: Endpoint> Endpoint for ConditionalEndpoint<E> {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> Result<Response> {
+        let conditions =
+            (request.method() == Method::GET).then(|| Conditions::read(request.headers()));
+        let mut response = self.inner.call(request).await?.into_response();
+        if self.is_tagged(&response) {
+            let body = response.take_body().into_bytes().await.map_err(unreadable)?;
+            let tag = EntityTag::of_body(&body);
+            response.headers_mut().extend(tag.header().map(|value| (header::ETAG, value)));
+            response.set_body(body);
+            if let Some(conditions) = conditions {
+                response = conditions.apply(response, &tag)?;
+            }
+        }
+        Ok(response)
+    }
+}
+
+impl<E> ConditionalEndpoint<E> {
+    fn is_tagged(&self, response: &Response) -> bool {
+        let is_json = || response.content_type().is_some_and(|t| t.starts_with(JSON));
+        let operation = response.data::<OperationId>();
+        response.status() == StatusCode::OK
+            && operation.is_some_and(|id| self.document.is_tagged(id.0))
+            && is_json()
+    }
+}
+
+fn unreadable(error: poem::error::ReadBodyError) -> ApiError {
+    ServiceError::internal(error).into()
+}
+
+/// What a reader asks for.
+struct Conditions {
+    matching: Option<Condition>,
+    none_matching: Option<Condition>,
+}
+
+impl Conditions {
+    /// What is no list of tags asks for nothing: reading does no harm.
+    fn read(headers: &HeaderMap) -> Self {
+        let read = |name| Condition::read(headers, name).ok().flatten();
+        Self { matching: read(header::IF_MATCH), none_matching: read(header::IF_NONE_MATCH) }
+    }
+
+    /// In the order of RFC 9110, 13.2.2.
+    fn apply(self, mut response: Response, tag: &EntityTag) -> Result<Response> {
+        if self.matching.is_some_and(|condition| !condition.is_met_by(tag)) {
+            let mut error = poem::Error::from(ApiError::from(Code::PreconditionFailed));
+            if let Some(pattern) = response.data::<PathPattern>() {
+                error.set_data(pattern.clone());
+            }
+            return Err(error);
+        }
+        if let Some(held) = self.none_matching.and_then(|condition| condition.held(tag)) {
+            // Other headers are those of the 200 (15.4.5).
+            response.set_status(StatusCode::NOT_MODIFIED);
+            response.headers_mut().remove(header::CONTENT_TYPE);
+            response.headers_mut().insert(header::ETAG, held);
+            response.set_body(());
+        }
+        Ok(response)
+    }
+}
+
+/// Says in the document what this layer does with an operation, and whether it does anything.
+pub(in crate::api) fn describe(method: &str, operation: &mut Value) -> bool {
+    let answers = operation["responses"]["200"]["content"].as_object();
+    let is_json = answers.is_some_and(|kinds| kinds.keys().any(|kind| kind.starts_with(JSON)));
+    let is_read = method == "get" && !UNTAGGED.iter().any(|id| operation["operationId"] == *id);
+    if !is_json || !(is_read || header_parameters::has(operation, etag::IF_MATCH)) {
+        return false;
+    }
+    let tag = json!({
+        "description": "The tag of what this answers.",
+        "schema": {"type": "string", "example": etag::EXAMPLE}
+    });
+    operation["responses"]["200"]["headers"]["ETag"] = tag.clone();
+    if is_read {
+        operation["responses"]["304"] = json!({
+            "description": "What `If-None-Match` names is still the present state.",
+            "headers": {"ETag": tag}
+        });
+        let parameter = json!({
+            "name": "If-None-Match",
+            "in": "header",
+            "description": "The `ETag` of an earlier answer: 304 if nothing has changed.",
+            "required": false,
+            "schema": {"type": "string", "pattern": etag::PATTERN, "example": etag::EXAMPLE}
+        });
+        match operation["parameters"].as_array_mut() {
+            Some(parameters) => parameters.push(parameter),
+            None => operation["parameters"] = json!([parameter]),
+        }
+    }
+    if let Some(responses) = operation["responses"].as_object_mut() {
+        responses.sort_keys();
+    }
+    true
+}

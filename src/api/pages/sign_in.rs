@@ -49,7 +49,9 @@ struct Credentials {
 
 /// To the sign-in page, and from there back to what was asked for.
 pub(super) fn lead_to(request: &Request) -> Response {
-    let asked = request.uri().path_and_query().map_or(HOME, |path| path.as_str());
+    // A form can't be sent again by a redirection.
+    let asked = request.uri().path_and_query().filter(|_| request.method().is_safe());
+    let asked = asked.map_or(HOME, |path| path.as_str());
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("return_to", local_page(asked).as_deref().unwrap_or(HOME))
         .finish();

@@ -64,7 +64,10 @@ impl<E: Endpoint> Endpoint for StaffOnlyEndpoint<E> {
         };
         request.set_data(Visitor(Arc::new(visitor)));
         let mut response = self.0.call(request).await?.into_response();
-        if let Some(token) = renewed {
+        // The sign-out takes it away instead.
+        if let Some(token) = renewed
+            && !response.headers().contains_key(header::SET_COOKIE)
+        {
             set_cookie(&mut response, &token);
         }
         Ok(response)

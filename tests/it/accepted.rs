@@ -97,9 +97,9 @@ async fn the_document_says_it() {
     let document = app.get("/client/v2/openapi.json").send().await.json();
     let accepted = &document["paths"]["/api/v2/exports"]["post"]["responses"]["202"];
     let headers: Vec<&String> = accepted["headers"].as_object().expect("headers").keys().collect();
-    assert_eq!(headers, ["LOCATION", "RETRY-AFTER"]);
+    assert_eq!(headers, ["LOCATION", "RETRY-AFTER", "X-Request-Id"]);
     let schemas = &document["components"]["schemas"];
-    assert_eq!(schemas["AcceptedResponse"]["example"]["code"], 202);
+    assert_eq!(schemas["AcceptedResponse"]["properties"]["code"]["example"], 202);
     let states = ["queued", "running", "succeeded", "failed", "cancelled"];
     assert_eq!(schemas["JobState"]["enum"], json!(states));
     let progress = &schemas["JobStatus_ExportFile"]["properties"]["progress"];

@@ -29,7 +29,11 @@ async fn every_answer_has_them() {
     ] {
         let answer = app.request(method, path).send().await;
         assert_eq!(answer.status, status, "{path}");
+        let is_page = answer.header("content-type").starts_with("text/html");
         for (name, value) in STRICT {
+            // Browsers say where a form comes from only with this policy.
+            let is_own = is_page && name == "referrer-policy";
+            let value = if is_own { "same-origin" } else { value };
             assert_eq!(answer.header(name), value, "{path} {name}");
             assert_eq!(answer.headers.get_all(name).iter().count(), 1, "{path} {name}");
         }
@@ -37,8 +41,7 @@ async fn every_answer_has_them() {
         for part in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'"] {
             assert!(policy.contains(part), "{path}: {policy}");
         }
-        let is_page = answer.header("content-type").starts_with("text/html");
-        assert_eq!(policy.contains("script-src"), is_page, "{path}: {policy}");
+        assert_eq!(policy.contains("script-src"), path.ends_with("/docs"), "{path}: {policy}");
         for name in ["server", "x-powered-by", "strict-transport-security"] {
             assert_eq!(answer.header(name), "", "{path} {name}");
         }

@@ -137,16 +137,22 @@ pub(in crate::api) fn describe(method: &str, operation: &mut Value) -> bool {
             "description": "What `If-None-Match` names is still the present state.",
             "headers": {"ETag": tag}
         });
-        let parameter = json!({
-            "name": "If-None-Match",
-            "in": "header",
-            "description": "The `ETag` of an earlier answer: 304 if nothing has changed.",
-            "required": false,
-            "schema": {"type": "string", "pattern": etag::PATTERN, "example": etag::EXAMPLE}
+        let parameters = [
+            (etag::IF_MATCH, "The `ETag` of an earlier answer: 412 if that has changed."),
+            ("If-None-Match", "The `ETag` of an earlier answer: 304 if nothing has changed."),
+        ]
+        .map(|(name, description)| {
+            json!({
+                "name": name,
+                "in": "header",
+                "description": description,
+                "required": false,
+                "schema": {"type": "string", "pattern": etag::PATTERN, "example": etag::EXAMPLE}
+            })
         });
         match operation["parameters"].as_array_mut() {
-            Some(parameters) => parameters.push(parameter),
-            None => operation["parameters"] = json!([parameter]),
+            Some(listed) => listed.extend(parameters),
+            None => operation["parameters"] = json!(parameters),
         }
     }
     if let Some(responses) = operation["responses"].as_object_mut() {

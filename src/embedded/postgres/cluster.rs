@@ -1,21 +1,15 @@
 //! The cluster's files and database: made once, and left alone by another version.
 
-use std::{
-    fs,
-    io::ErrorKind,
-    os::unix::net::UnixStream,
-    path::Path,
-    thread,
-    time::{Duration, Instant},
-};
+use std::{fs, os::unix::net::UnixStream, path::Path, time::Duration};
 
 use super::{NAME, PostgresError, binaries::Binaries, place::Place};
-use crate::embedded::child;
+use crate::{
+    adapters::random::{Random, hex},
+    embedded::child,
+};
 
 /// How long connecting to a server on this machine may take.
 const CONNECT_LIMIT: Duration = Duration::from_secs(1);
-/// How long another start's `initdb` may take to end.
-const REMOVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// `initdb`, unless there is a cluster: under a temporary name, so that a kill leaves no
 /// half-made one.
@@ -29,38 +23,27 @@ pub(super) fn initialise(
     if place.made_by().is_some() {
         return Ok(());
     }
-    let unfinished = place.unfinished_data();
-    let started = Instant::now();
-    let remove = || loop {
-        match fs::remove_dir_all(&unfinished) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            // That of a start which was killed is about to end, and still writes.
-            Err(error)
-                if error.kind() == ErrorKind::DirectoryNotEmpty
-                    && started.elapsed() < REMOVE_LIMIT =>
-            {
-                thread::sleep(Duration::from_millis(50));
-            }
-            removed => return removed,
-        }
-    };
-    remove().map_err(PostgresError::io("can't remove", &unfinished))?;
+    // Not everything goes if `initdb` of a start that was killed is still about to end. A name of
+    // its own keeps it away from this one, and the next start removes what is left.
+    let remove = || fs::remove_dir_all(place.unfinished());
+    let _ = remove();
+    let data = place.unfinished().join(hex(&Random.bytes::<8>()));
     // A UTF-8 character type lets searches fold the case of every letter; where the system has
     // no such locale, of ASCII only. Sorting by bytes is the same everywhere.
-    let made = initdb(binaries, place, own_binary, "C.UTF-8")
-        .or_else(|_| initdb(binaries, place, own_binary, "C"));
-    if made.is_err() {
-        // The reason is worth more than what can't be removed now: the next start tries again.
-        let _ = remove();
-    }
-    made?;
-    fs::rename(&unfinished, place.data()).map_err(PostgresError::io("can't rename", &unfinished))
+    let made = initdb(binaries, place, own_binary, &data, "C.UTF-8")
+        .or_else(|_| initdb(binaries, place, own_binary, &data, "C"));
+    let renamed = made.and_then(|()| {
+        fs::rename(&data, place.data()).map_err(PostgresError::io("can't rename", &data))
+    });
+    let _ = remove();
+    renamed
 }
 
 fn initdb(
     binaries: &Binaries,
     place: &Place,
     own_binary: &Path,
+    data: &Path,
     ctype: &str,
 ) -> Result<(), PostgresError> {
     let mut initdb = child::command(own_binary, place.account(), &binaries.initdb());
@@ -68,7 +51,7 @@ fn initdb(
     initdb
         .args(["-U", NAME, "--auth=trust", "-E", "UTF8", "--no-instructions"])
         .args(["--locale=C", "--lc-ctype", ctype, "-D"])
-        .arg(place.unfinished_data());
+        .arg(data);
     let output = initdb.output().map_err(PostgresError::io("can't run", &binaries.initdb()))?;
     if !output.status.success() {
         let reason = String::from_utf8_lossy(&output.stderr);

@@ -23,6 +23,9 @@ use crate::{
 /// A socket's path may have 107 bytes on Linux (103 on macOS); its name takes 14 of them.
 const MAX_SOCKET_DIR: usize = 88;
 
+/// The name of the directory that holds clusters while they are made.
+const UNFINISHED: &str = "data.unfinished";
+
 /// Another account may write to the directories of a cluster, so files of ours there are not
 /// opened through a link that was put in their place.
 pub(super) const NO_LINKS: i32 = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
@@ -77,8 +80,9 @@ impl Place {
         &self.data
     }
 
-    pub(super) fn unfinished_data(&self) -> PathBuf {
-        self.base.join("data.unfinished")
+    /// Holds clusters while they are made.
+    pub(super) fn unfinished(&self) -> PathBuf {
+        self.base.join(UNFINISHED)
     }
 
     pub(super) fn lock_file(&self) -> PathBuf {
@@ -174,7 +178,7 @@ fn create(dir: &Path) -> Result<(), PostgresError> {
 
 /// A directory that holds other things, to which a link may have led, is not made ours.
 fn refuse_foreign(dir: &Path) -> Result<(), PostgresError> {
-    const OURS: [&str; 4] = [LOCK, "postgres.log", "data.unfinished", "binaries"];
+    const OURS: [&str; 4] = [LOCK, "postgres.log", UNFINISHED, "binaries"];
     let failed = |source| PostgresError::io("can't use for the database", dir)(source);
     for entry in fs::read_dir(dir).map_err(failed)? {
         let name = entry.map_err(failed)?.file_name();

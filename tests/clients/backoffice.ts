@@ -29,7 +29,7 @@ const list = async (query: Query) =>
 // Pages hold everybody once, in order.
 const users: User[] = [];
 for (let page = 1; page <= 10; page += 1) {
-  const found = await list({ search: 'demo.example', sort: '-email', page, per_page: 20 });
+  const found = await list({ q: 'demo.example', sort: '-email', page, per_page: 20 });
   users.push(...found.items);
   assert.equal(found.total, 50);
   assert.equal(found.has_more, page < 3);

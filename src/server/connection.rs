@@ -1,6 +1,6 @@
 //! One connection, from its TLS handshake to its end.
 
-use std::{convert::Infallible, io, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, pin::pin, sync::Arc};
 
 use http_body_util::combinators::BoxBody;
 use hyper::{
@@ -22,11 +22,8 @@ use super::{
     listener::{Accepted, Stream},
     paced::Paced,
     streams::Streams,
-    watched::{Activity, InFlight, Late},
+    watched::{Activity, GOODBYE, InFlight, Late},
 };
-
-/// How long an idle client may take to hear that its connection ends.
-const GOODBYE: Duration = Duration::from_secs(1);
 
 /// How much of an HTTP/1.1 request's head is read before it is answered 431, and what is
 /// buffered of bodies.
@@ -132,6 +129,7 @@ fn timed_out(late: Late) -> io::Error {
         Late::Head => "no whole request came in time",
         Late::Idle => "nothing was asked for",
         Late::Write => "nothing of the answer was taken",
+        Late::Close => "the client did not hang up",
     };
     io::Error::new(io::ErrorKind::TimedOut, what)
 }

@@ -4,7 +4,8 @@ use std::{
     io,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
+    time::Duration,
 };
 
 use tokio::{
@@ -23,7 +24,12 @@ pub(super) enum Late {
     Idle,
     /// The client takes nothing of what is sent to it.
     Write,
+    /// The client has got its last answer, and doesn't hang up.
+    Close,
 }
+
+/// How long a client that has its last answer may take to hang up.
+pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -33,6 +39,8 @@ enum Phase {
     Busy { requests: usize },
     /// Between requests.
     Idle { since: Instant },
+    /// Everything was sent, and what still comes is thrown away.
+    Closing { since: Instant, heard: Instant },
 }
 
 #[derive(Debug)]
@@ -83,10 +91,18 @@ impl Activity {
     }
 
     fn received(&self) {
-        let mut state = self.state();
-        if matches!(state.phase, Phase::Idle { .. }) && !state.is_http2 {
-            state.phase = Phase::Head { since: Instant::now() };
+        let state = &mut *self.state();
+        let now = Instant::now();
+        match &mut state.phase {
+            Phase::Idle { .. } if !state.is_http2 => state.phase = Phase::Head { since: now },
+            Phase::Closing { heard, .. } => *heard = now,
+            _ => {}
         }
+    }
+
+    fn closing(&self) {
+        let now = Instant::now();
+        self.state().phase = Phase::Closing { since: now, heard: now };
     }
 
     fn blocked(&self, is_blocked: bool) {
@@ -107,6 +123,9 @@ impl Activity {
             Phase::Head { since } => Some((since + limits.read, Late::Head)),
             Phase::Idle { since } if write.is_none() => Some((since + limits.idle, Late::Idle)),
             Phase::Idle { .. } | Phase::Busy { .. } => None,
+            Phase::Closing { since, heard } => {
+                Some(((since + limits.read).min(heard + GOODBYE), Late::Close))
+            }
         };
         phase.into_iter().chain(write).min_by_key(|(deadline, _)| *deadline)
     }
@@ -136,6 +155,7 @@ impl Drop for InFlight {
         let mut state = self.0.state();
         state.phase = match state.phase {
             Phase::Busy { requests } if requests > 1 => Phase::Busy { requests: requests - 1 },
+            Phase::Closing { .. } => state.phase,
             _ => Phase::Idle { since: Instant::now() },
         };
     }
@@ -146,11 +166,12 @@ pub(super) struct Watched<S> {
     socket: S,
     activity: Arc<Activity>,
     is_blocked: bool,
+    is_shut: bool,
 }
 
 impl<S> Watched<S> {
     pub fn new(socket: S, activity: Arc<Activity>) -> Self {
-        Self { socket, activity, is_blocked: false }
+        Self { socket, activity, is_blocked: false, is_shut: false }
     }
 
     fn noticed<T>(&mut self, written: Poll<T>) -> Poll<T> {
@@ -177,7 +198,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -200,12 +221,28 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         self.socket.is_write_vectored()
     }
 
-    // A socket holds nothing back, so that neither of these waits for its client.
+    // A socket holds nothing back, so that this doesn't wait for its client.
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
+    /// Says that nothing more is sent, and ends when the client hangs up. A socket that is closed
+    /// while its client sends resets the connection, and the client loses the answer, such as that
+    /// its body is too large (RFC 9112, 9.6).
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        if !self.is_shut {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            self.is_shut = true;
+            self.activity.closing();
+        }
+        let mut thrown_away = [0; 4096];
+        loop {
+            let mut buffer = ReadBuf::new(&mut thrown_away);
+            match ready!(Pin::new(&mut *self).poll_read(cx, &mut buffer)) {
+                Ok(()) if !buffer.filled().is_empty() => {}
+                // A client that is gone, however, is what is waited for.
+                _ => return Poll::Ready(Ok(())),
+            }
+        }
     }
 }

@@ -62,6 +62,9 @@ async fn who_has_the_present_state_gets_no_body() {
     other.assert_error(412, "precondition_failed");
     let same = app.get(ME).bearer(&token).header("if-match", answer.header("etag"));
     same.send().await.data();
+    let malformed = app.get(ME).bearer(&token).header("if-match", "x").send().await;
+    malformed.assert_error(400, "malformed_request");
+    app.get(ME).header("if-match", "x").send().await.assert_error(401, "unauthenticated");
 }
 
 #[tokio::test]

@@ -261,6 +261,45 @@ async fn a_body_must_come_at_a_steady_pace() {
     assert_eq!(steady.status(), 200);
 }
 
+#[tokio::test]
+async fn a_request_that_runs_out_of_time_says_whose_turn_it_was() {
+    let app = with_limits(&[("READ_TIMEOUT_MS", 60_000)]).request_timeout(300).start().await;
+    app.get("/slow").send().await.assert_error(503, "request_timeout");
+    let mut stream = connect(&app).await;
+    stream.write_all((post_of("/count", 3) + "1").as_bytes()).await.expect("written");
+    let (head, body) = answer(&mut stream).await;
+    assert!(head.starts_with("HTTP/1.1 408 ") && body.contains("body_timeout"), "{head}{body}");
+}
+
+#[tokio::test]
+async fn an_answer_reaches_a_client_that_still_sends() {
+    let app = TestApp::start().await;
+    let mut stream = connect(&app).await;
+    let login = post_of("/api/v1/auth/login", LARGE);
+    within(stream.write_all(login.as_bytes())).await.expect("written");
+    within(stream.write_all(&vec![b'x'; LARGE])).await.expect("all of it is taken");
+    let (head, body) = answer(&mut stream).await;
+    assert!(
+        head.starts_with("HTTP/1.1 413 ") && body.contains("payload_too_large"),
+        "{head}{body}"
+    );
+    assert_eq!(until_closed(&mut stream).await, b"");
+
+    // What is thrown away is bounded, however steadily it comes; and nobody is waited for.
+    let app = with_limits(&[("READ_TIMEOUT_MS", 300)]).start().await;
+    let (mut from, mut to) = connect(&app).await.into_split();
+    within(to.write_all(login.as_bytes())).await.expect("written");
+    assert!(answer(&mut from).await.0.starts_with("HTTP/1.1 413 "));
+    let sending = async { while to.write_all(&[b'x'; 1000]).await.is_ok() {} };
+    within(sending).await;
+    let app = with_limits(&[("MAX_CONNECTIONS", 1)]).start().await;
+    let mut silent = connect(&app).await;
+    let last = get_text("/health/live").replace("\r\n\r\n", "\r\nconnection: close\r\n\r\n");
+    assert!(ask(&mut silent, &last).await.contains("alive"));
+    let mut next = connect(&app).await;
+    assert!(ask(&mut next, &last).await.contains("alive"));
+}
+
 /// Bytes that tell when the server has let go of them.
 struct Held(Vec<u8>, #[expect(dead_code, reason = "closes its channel")] mpsc::Sender<()>);
 

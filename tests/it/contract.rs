@@ -106,13 +106,7 @@ async fn panics_timeouts_and_foreign_errors() {
                 ))
             }),
         );
-    let app = TestApp::builder()
-        .routes(routes)
-        .setting("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", "300")
-        .setting("TWOFOLD_DATABASE__STATEMENT_TIMEOUT_MS", "200")
-        .setting("TWOFOLD_DATABASE__POOL_WAIT_MS", "100")
-        .start()
-        .await;
+    let app = TestApp::builder().routes(routes).request_timeout(300).start().await;
     for path in ["/panic", "/io"] {
         let answer = app.get(path).send().await;
         assert_eq!(answer.assert_error(500, "internal_error")["code"], 500);

@@ -104,12 +104,7 @@ async fn who_waits_gets_the_turn_of_one_who_leaves() {
 #[tokio::test]
 async fn turns_come_back_however_a_request_ends() {
     let (_, app) = Desk::builder("1", "90");
-    let app = app
-        .setting("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", "300")
-        .setting("TWOFOLD_DATABASE__STATEMENT_TIMEOUT_MS", "200")
-        .setting("TWOFOLD_DATABASE__POOL_WAIT_MS", "100")
-        .start()
-        .await;
+    let app = app.request_timeout(300).start().await;
     app.get("/panic").send().await.assert_error(500, "internal_error");
     app.get("/work").send().await.assert_error(503, "request_timeout");
     app.get("/panic").send().await.assert_error(500, "internal_error");

@@ -88,21 +88,29 @@ fn unreadable(error: poem::error::ReadBodyError) -> ApiError {
 
 /// What a reader asks for.
 struct Conditions {
-    matching: Option<Condition>,
+    matching: Result<Option<Condition>, ApiError>,
     none_matching: Option<Condition>,
 }
 
 impl Conditions {
-    /// What is no list of tags asks for nothing: reading does no harm.
+    /// An `If-None-Match` that is no list of tags names no present state (RFC 9110, 13.1.2).
     fn read(headers: &HeaderMap) -> Self {
-        let read = |name| Condition::read(headers, name).ok().flatten();
-        Self { matching: read(header::IF_MATCH), none_matching: read(header::IF_NONE_MATCH) }
+        Self {
+            matching: Condition::read(headers, header::IF_MATCH),
+            none_matching: Condition::read(headers, header::IF_NONE_MATCH).ok().flatten(),
+        }
     }
 
     /// In the order of RFC 9110, 13.2.2.
     fn apply(self, mut response: Response, tag: &EntityTag) -> Result<Response> {
-        if self.matching.is_some_and(|condition| !condition.is_met_by(tag)) {
-            let mut error = poem::Error::from(ApiError::from(Code::PreconditionFailed));
+        let is_met = |matching: Option<Condition>| matching.is_none_or(|one| one.is_met_by(tag));
+        let refused = match self.matching.map(is_met) {
+            Ok(true) => None,
+            Ok(false) => Some(Code::PreconditionFailed.into()),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = refused {
+            let mut error = poem::Error::from(error);
             if let Some(pattern) = response.data::<PathPattern>() {
                 error.set_data(pattern.clone());
             }
@@ -137,17 +145,20 @@ pub(in crate::api) fn describe(method: &str, operation: &mut Value) -> bool {
             "description": "What `If-None-Match` names is still the present state.",
             "headers": {"ETag": tag}
         });
+        let tags = json!({"type": "string", "example": etag::EXAMPLE});
+        let mut only_tags = tags.clone();
+        only_tags["pattern"] = etag::PATTERN.into();
         let parameters = [
-            (etag::IF_MATCH, "The `ETag` of an earlier answer: 412 if that has changed."),
-            ("If-None-Match", "The `ETag` of an earlier answer: 304 if nothing has changed."),
+            (etag::IF_MATCH, "412 if that has changed.", only_tags),
+            ("If-None-Match", "304 if nothing has changed.", tags),
         ]
-        .map(|(name, description)| {
+        .map(|(name, effect, schema)| {
             json!({
                 "name": name,
                 "in": "header",
-                "description": description,
+                "description": format!("The `ETag` of an earlier answer: {effect}"),
                 "required": false,
-                "schema": {"type": "string", "pattern": etag::PATTERN, "example": etag::EXAMPLE}
+                "schema": schema
             })
         });
         match operation["parameters"].as_array_mut() {

@@ -1,6 +1,7 @@
 //! What one request may take: how large its body, how long its answer. A panic ends here too.
 
 use std::{
+    io,
     panic::AssertUnwindSafe,
     sync::{
         Arc,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use async_compression::tokio::bufread::GzipDecoder;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::{FutureExt, Stream, stream};
 use poem::{Body, Endpoint, Middleware, Request, Result, http::header};
 use tokio::io::BufReader;
 
@@ -47,13 +48,16 @@ impl<E: Endpoint> Endpoint for Limited<E> {
             return Err(ApiError::from(Code::TooLarge).into());
         }
         let is_compressed = is_gzip(&request)?;
-        let too_large = limit_body(&mut request, limits.max_body_bytes, is_compressed);
+        let progress = limit_body(&mut request, limits.max_body_bytes, is_compressed);
         let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
         match tokio::time::timeout(limits.timeout, call).await {
+            Err(_) if progress.is_awaited.load(Ordering::Relaxed) => {
+                Err(ApiError::from(Code::SlowBody).into())
+            }
             Err(_) => Err(ApiError::from(Code::Timeout).into()),
             // The panic hook has logged it, inside the request's span.
             Ok(Err(_)) => Err(ApiError::from(Code::Internal).into()),
-            Ok(Ok(_)) if too_large.load(Ordering::Relaxed) => {
+            Ok(Ok(_)) if progress.is_too_large.load(Ordering::Relaxed) => {
                 Err(ApiError::from(Code::TooLarge).into())
             }
             Ok(Ok(outcome)) => outcome,
@@ -80,33 +84,49 @@ fn is_gzip(request: &Request) -> Result<bool, ApiError> {
     }
 }
 
+/// How the reading of a body goes.
+#[derive(Debug, Default)]
+struct Progress {
+    is_too_large: AtomicBool,
+    /// The client's turn: more of it must come.
+    is_awaited: AtomicBool,
+}
+
 /// Ends the body at the limit. A compressed one is undone as it is read, and counted before and
 /// after that: a thousand bytes of it can stand for a million.
-fn limit_body(request: &mut Request, limit: usize, is_compressed: bool) -> Arc<AtomicBool> {
-    let exceeded = Arc::new(AtomicBool::new(false));
-    let mut body = counted(request.take_body(), limit, exceeded.clone());
+fn limit_body(request: &mut Request, limit: usize, is_compressed: bool) -> Arc<Progress> {
+    let progress = Arc::new(Progress::default());
+    let mut body = counted(request.take_body(), limit, progress.clone());
     if is_compressed {
         let mut plain = GzipDecoder::new(BufReader::new(body.into_async_read()));
         plain.multiple_members(true);
-        body = counted(Body::from_async_read(plain), limit, exceeded.clone());
+        body = counted(Body::from_async_read(plain), limit, progress.clone());
         // They were the compressed body's.
         request.headers_mut().remove(header::CONTENT_ENCODING);
         request.headers_mut().remove(header::CONTENT_LENGTH);
     }
     request.set_body(body);
-    exceeded
+    progress
 }
 
 /// Counts a body as it is read, chunked ones too.
-fn counted(body: Body, limit: usize, exceeded: Arc<AtomicBool>) -> Body {
+fn counted(body: Body, limit: usize, progress: Arc<Progress>) -> Body {
     let mut seen = 0_usize;
-    Body::from_bytes_stream(body.into_bytes_stream().map(move |chunk| {
-        let chunk = chunk?;
-        seen = seen.saturating_add(chunk.len());
-        if seen > limit {
-            exceeded.store(true, Ordering::Relaxed);
-            return Err(std::io::Error::other("the body is larger than the limit"));
-        }
-        Ok(chunk)
+    let mut body = Box::pin(body.into_bytes_stream());
+    Body::from_bytes_stream(stream::poll_fn(move |cx| {
+        let polled = body.as_mut().poll_next(cx);
+        progress.is_awaited.store(polled.is_pending(), Ordering::Relaxed);
+        polled
+            .map_ok(|chunk| {
+                seen = seen.saturating_add(chunk.len());
+                chunk
+            })
+            .map(|next| match next {
+                Some(Ok(_)) if seen > limit => {
+                    progress.is_too_large.store(true, Ordering::Relaxed);
+                    Some(Err(io::Error::other("the body is larger than the limit")))
+                }
+                next => next,
+            })
     }))
 }

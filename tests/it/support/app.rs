@@ -55,6 +55,13 @@ impl Builder {
         self
     }
 
+    /// How long a request may take, in milliseconds; what happens within it takes less.
+    pub fn request_timeout(self, limit: u32) -> Self {
+        self.setting("TWOFOLD_SERVER__REQUEST_TIMEOUT_MS", &limit.to_string())
+            .setting("TWOFOLD_DATABASE__STATEMENT_TIMEOUT_MS", &(limit / 3 * 2).to_string())
+            .setting("TWOFOLD_DATABASE__POOL_WAIT_MS", &(limit / 3).to_string())
+    }
+
     /// A product's own routes.
     pub fn routes(mut self, routes: Route) -> Self {
         self.additions.routes = routes;

@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::{report::Report, server::Server};
+use crate::{cores::Cores, report::Report, server::Server};
 
 const AT_ONCE: usize = 64;
 const LIMIT_MIB: u64 = 256;
@@ -77,9 +77,9 @@ fn bomb() -> Vec<u8> {
     encoder.finish().expect("memory")
 }
 
-pub async fn run(report: &mut Report) {
+pub async fn run(report: &mut Report, cores: &Cores) {
     report.line(&format!("Hostile bodies, {AT_ONCE} at once"));
-    let server = Server::start(&[], 0).await;
+    let server = Server::start(cores, &[], 0).await;
     for body in bodies() {
         server.reset_peak();
         let (name, body) = (body.name, Arc::new(body));

@@ -6,6 +6,7 @@
 
 #![expect(clippy::expect_used, reason = "a bench that can't run says why and ends")]
 
+mod cores;
 mod hostile;
 mod load;
 mod overload;
@@ -17,27 +18,35 @@ mod report;
 mod server;
 mod slow;
 
+use cores::Cores;
 use report::Report;
 
-#[tokio::main]
-async fn main() {
+fn main() {
     allow_many_files();
+    let cores = Cores::split();
+    // Before the runtime: its threads run where this one does.
+    cores.be_client();
+    let runtime = tokio::runtime::Runtime::new().expect("threads");
+    runtime.block_on(run(&cores));
+}
+
+async fn run(cores: &Cores) {
     // Cargo passes `--bench`.
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
     let mut report = Report::new();
     if is_chosen("hostile") {
-        hostile::run(&mut report).await;
+        hostile::run(&mut report, cores).await;
     }
     if is_chosen("slow") {
-        slow::run(&mut report).await;
+        slow::run(&mut report, cores).await;
     }
     if is_chosen("overload") {
-        overload::run(&mut report).await;
+        overload::run(&mut report, cores).await;
     }
     if is_chosen("readiness") {
-        readiness::run(&mut report).await;
+        readiness::run(&mut report, cores).await;
     }
     report.finish();
 }

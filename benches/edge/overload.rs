@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::{
+    cores::Cores,
     load::{closed, open, percentile, rate, request, with_status},
     report::Report,
     server::Server,
@@ -12,9 +13,9 @@ const TIME: Duration = Duration::from_secs(5);
 const FACTOR: f64 = 5.0;
 const CONNECTIONS: usize = 1000;
 
-pub async fn run(report: &mut Report) {
+pub async fn run(report: &mut Report, cores: &Cores) {
     report.line("Overload: a page of 100 of 1,000 users, at five times the peak");
-    let server = Server::start(&[], 1000).await;
+    let server = Server::start(cores, &[], 1000).await;
     let path = "/api/v1/backoffice/users?per_page=100";
     let page = request("GET", path, Some(&server.admin_token), None);
     closed(server.address, &page, 32, Duration::from_secs(2)).await;

@@ -5,6 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use twofold::embedded::postgres::{Options, Postgres};
 
 use crate::{
+    cores::Cores,
     load::{closed, request, with_status},
     report::Report,
     server::Server,
@@ -13,7 +14,7 @@ use crate::{
 const CALLERS: usize = 1000;
 const TIME: Duration = Duration::from_secs(5);
 
-pub async fn run(report: &mut Report) {
+pub async fn run(report: &mut Report, cores: &Cores) {
     report.line(&format!("{CALLERS} parallel readiness calls, again and again for {TIME:?}"));
     let folder = tempfile::tempdir().expect("directory");
     let options = Options {
@@ -24,7 +25,7 @@ pub async fn run(report: &mut Report) {
     };
     let postgres = Postgres::start(&folder.path().join("postgres"), &options).await;
     let postgres = postgres.expect("PostgreSQL");
-    let server = Server::start(&[("DATABASE_URL", &postgres.url())], 0).await;
+    let server = Server::start(cores, &[("DATABASE_URL", &postgres.url())], 0).await;
     let before = probes(folder.path());
     let ready = request("GET", "/health/ready", None, None);
     let samples = closed(server.address, &ready, CALLERS, TIME).await;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    cores::Cores,
     load::{Exchange, request},
     program::{self, Program},
 };
@@ -20,9 +21,9 @@ pub struct Server {
 
 impl Server {
     /// Starts it with `users` accounts.
-    pub async fn start(variables: &[(&str, &str)], users: u32) -> Self {
+    pub async fn start(cores: &Cores, variables: &[(&str, &str)], users: u32) -> Self {
         let dir = program::dir();
-        let program = Program::start(dir.path(), variables);
+        let program = cores.as_server(|| Program::start(dir.path(), variables));
         if users > 0 {
             let count = users.to_string();
             let seeded = program::run(dir.path(), &["seed", "--users", &count], variables);

@@ -10,9 +10,9 @@ use std::{
 
 use poem::{EndpointExt, Route, endpoint::make_sync, handler, web::Data};
 use serde_json::json;
-use tokio::{sync::Semaphore, task::JoinHandle};
+use tokio::{io::AsyncWriteExt, net::TcpStream, sync::Semaphore, task::JoinHandle};
 
-use crate::support::{TestApp, app::Builder, http::Answer};
+use crate::support::{TestApp, app::Builder, connection::answer, http::Answer};
 
 /// A handler that ends when the test says so.
 #[derive(Clone)]
@@ -28,6 +28,11 @@ async fn work(desk: Data<&Desk>) -> &'static str {
     "done"
 }
 
+#[handler]
+async fn read(body: Vec<u8>) -> String {
+    body.len().to_string()
+}
+
 impl Desk {
     /// The application lets in so many at a time, and lets others wait so many milliseconds.
     fn builder(max_in_flight: &str, wait: &str) -> (Self, Builder) {
@@ -35,6 +40,7 @@ impl Desk {
         let desk = Self { entered, leave };
         let routes = Route::new()
             .at("/work", poem::get(work).post(work).data(desk.clone()))
+            .at("/read", poem::post(read))
             .at("/panic", make_sync(|_| -> &str { panic!("on purpose") }));
         let app = TestApp::builder()
             .routes(routes)
@@ -99,6 +105,34 @@ async fn who_waits_gets_the_turn_of_one_who_leaves() {
     for answer in [first, second] {
         assert_eq!(answer.await.expect("answered").text, "done");
     }
+}
+
+#[tokio::test]
+async fn who_sends_slowly_keeps_nobody_waiting() {
+    let (_, app) = Desk::builder("2", "30");
+    let app = app.start().await;
+    let start = async |head: &str, body: &str| {
+        let mut client = TcpStream::connect(app.address()).await.expect("connected");
+        let text = format!("POST /read HTTP/1.1\r\nhost: localhost\r\n{head}\r\n\r\n{body}");
+        client.write_all(text.as_bytes()).await.expect("written");
+        client
+    };
+    // None of them is sent to its end.
+    let mut slow = Vec::new();
+    for _ in 0..3 {
+        slow.push(start("content-length: 100", "x").await);
+        slow.push(start("transfer-encoding: chunked", "1\r\nx\r\n").await);
+    }
+    // Those with large bodies have but one of the two turns.
+    let large =
+        [start("content-length: 100000", "x").await, start("content-length: 100000", "x").await];
+    let [mut one, mut two] = large;
+    let refused = tokio::select! {
+        answer = answer(&mut one) => answer,
+        answer = answer(&mut two) => answer,
+    };
+    assert!(refused.1.contains("server_busy"), "{refused:?}");
+    assert_eq!(app.post("/read", json!({"small": "body"})).send().await.text, "16");
 }
 
 #[tokio::test]

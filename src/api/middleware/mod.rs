@@ -12,6 +12,7 @@ pub mod limits;
 pub mod methods;
 pub mod overload;
 mod path_words;
+mod received;
 mod refusals;
 
 use http_body_util::combinators::BoxBody;

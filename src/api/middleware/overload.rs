@@ -3,15 +3,19 @@
 //! So many requests are worked on at a time; the others wait for a moment, in order, and are then
 //! refused. The wait is too short for its order to matter: none of those that get a turn has
 //! waited longer than callers notice, so there is nothing to gain from serving the newest first.
+//! Large bodies come in while their requests have a turn, so that only half of the turns are theirs:
+//! they can be sent slowly, too.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc, time::Duration};
 
+use futures_util::FutureExt;
 use poem::{Endpoint, Middleware, Request, Result};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout,
 };
 
+use super::received::receive;
 use crate::{api::error::ApiError, services::Code};
 
 /// So many times as many may wait as are worked on. Few of the last ones get a turn, but callers who
@@ -34,6 +38,8 @@ pub struct Overload {
 
 struct Shared {
     turns: Semaphore,
+    /// Of those, how many requests with large bodies may have.
+    large: Semaphore,
     /// Who finds no place is refused without a wait.
     queue: Semaphore,
     wait: Duration,
@@ -48,6 +54,7 @@ impl Overload {
     pub fn new(capacity: Capacity, always: &'static [&'static str]) -> Self {
         let shared = Shared {
             turns: Semaphore::new(capacity.max_in_flight),
+            large: Semaphore::new(capacity.max_in_flight.div_ceil(2)),
             queue: Semaphore::new(QUEUE * capacity.max_in_flight),
             wait: capacity.wait,
             always,
@@ -73,31 +80,40 @@ pub struct OverloadEndpoint<E> {
 impl<E: Endpoint> Endpoint for OverloadEndpoint<E> {
     type Output = E::Output;
 
-    async fn call(&self, request: Request) -> Result<E::Output> {
+    async fn call(&self, mut request: Request) -> Result<E::Output> {
         if self.shared.always.contains(&request.uri().path()) {
             return self.inner.call(request).await;
         }
-        let Some(_turn) = self.shared.turn().await else {
+        let is_large = receive(&mut request).await;
+        let Some(_turn) = self.shared.turn(is_large).await else {
             return Err(ApiError::from(Code::Busy).into());
         };
         self.inner.call(request).await
     }
 }
 
+/// Given back when it is dropped.
+struct Turn<'a> {
+    _permits: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
+}
+
 impl Shared {
     /// A turn, if there is one in time.
-    async fn turn(&self) -> Option<SemaphorePermit<'_>> {
-        if let Ok(turn) = self.turns.try_acquire() {
-            return Some(turn);
+    async fn turn(&self, is_large: bool) -> Option<Turn<'_>> {
+        let mut turn = pin!(async {
+            let large = if is_large { Some(self.large.acquire().await.ok()?) } else { None };
+            Some(Turn { _permits: (self.turns.acquire().await.ok()?, large) })
+        });
+        if let Some(turn) = (&mut turn).now_or_never() {
+            return turn;
         }
         let _place = self.queue.try_acquire().ok()?;
-        timeout(self.wait, self.turns.acquire()).await.ok()?.ok()
+        timeout(self.wait, turn).await.ok()?
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use futures_util::FutureExt;
     use poem::{EndpointExt, endpoint::make, http::Uri};
 
     use super::*;

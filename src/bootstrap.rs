@@ -108,6 +108,19 @@ pub fn limits(settings: &Settings) -> server::Limits {
     }
 }
 
+/// How many connections the pool may have. Where the database shares our cores, more statements at a
+/// time end no sooner, and keep those cores from answering.
+fn pool_size(settings: &config::Database, database: &Database) -> u32 {
+    /// HikariCP's rule is two for each core and one for each disk.
+    const FOR_EACH_CORE: usize = 4;
+    if !database.is_embedded() {
+        return settings.pool_max_size;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let enough = u32::try_from(cores * FOR_EACH_CORE).unwrap_or(u32::MAX);
+    settings.pool_max_size.min(enough.max(settings.pool_min_idle))
+}
+
 /// Makes the services. Nothing is connected to yet.
 ///
 /// # Errors
@@ -124,7 +137,7 @@ pub fn core(
     let statement_timeout =
         pool.direct_url.is_none().then(|| Duration::from_millis(pool.statement_timeout_ms));
     let pool = PoolSettings {
-        max_size: pool.pool_max_size,
+        max_size: pool_size(pool, database),
         min_idle: pool.pool_min_idle,
         max_lifetime: Duration::from_secs(pool.pool_max_lifetime_seconds),
         wait: Duration::from_millis(pool.pool_wait_ms),

@@ -1,6 +1,8 @@
 //! Which cores the clients run on, and which ones the server: what making the load costs isn't the
 //! server's.
 
+use std::fmt;
+
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The cores of this process, halved.
@@ -20,7 +22,9 @@ impl Cores {
         }
         let set = |cores: &[usize]| {
             let mut set = CpuSet::new();
-            cores.iter().for_each(|core| set.set(*core));
+            for core in cores {
+                set.set(*core);
+            }
             set
         };
         Self { clients: set(clients), server: set(server) }
@@ -37,5 +41,12 @@ impl Cores {
         let started = start();
         self.be_client();
         started
+    }
+}
+
+impl fmt::Display for Cores {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (clients, server) = (self.clients.count(), self.server.count());
+        write!(f, "cores: {clients} for the clients, {server} for the server and its database")
     }
 }

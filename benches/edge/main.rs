@@ -35,7 +35,7 @@ async fn run(cores: &Cores) {
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
-    let mut report = Report::new();
+    let mut report = Report::new(cores);
     if is_chosen("hostile") {
         hostile::run(&mut report, cores).await;
     }

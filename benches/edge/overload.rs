@@ -4,47 +4,76 @@ use std::time::Duration;
 
 use crate::{
     cores::Cores,
-    load::{closed, open, percentile, rate, request, with_status},
+    load::{Sample, closed, median, open, percentile, rate, request, with_status},
     report::Report,
     server::Server,
 };
 
-const TIME: Duration = Duration::from_secs(5);
+const USERS: u32 = 20_000;
+const TIME: Duration = Duration::from_secs(3);
+const ROUNDS: u32 = 5;
 const FACTOR: f64 = 5.0;
 const CONNECTIONS: usize = 1000;
 
-pub async fn run(report: &mut Report, cores: &Cores) {
-    report.line("Overload: a page of 100 of 1,000 users, at five times the peak");
-    let server = Server::start(cores, &[], 1000).await;
-    let path = "/api/v1/backoffice/users?per_page=100";
-    let page = request("GET", path, Some(&server.admin_token), None);
-    closed(server.address, &page, 32, Duration::from_secs(2)).await;
-    let mut peak = 0.0_f64;
-    for connections in [8, 16, 32, 64] {
-        let samples = closed(server.address, &page, connections, TIME).await;
-        peak = peak.max(rate(&with_status(&samples, 200), TIME));
-    }
+/// A request that is worth refusing others for, and one that is so short that refusing four takes a
+/// notable part of answering one: of that the goodput is shown only.
+const WORK: [(&str, &str, Option<f64>); 2] = [
+    ("a search among 20,000 users", "/api/v1/backoffice/users?per_page=100&q=example", Some(0.9)),
+    ("a page of 100 users", "/api/v1/backoffice/users?per_page=100", None),
+];
 
-    let samples = open(server.address, &page, peak * FACTOR, CONNECTIONS, TIME).await;
-    let (good, refused) = (with_status(&samples, 200), with_status(&samples, 503));
-    let others = samples.len() - good.len() - refused.len();
-    let goodput = rate(&good, TIME) / peak;
-    let offered = rate(&samples, TIME);
+pub async fn run(report: &mut Report, cores: &Cores) {
+    let server = Server::start(cores, &[], USERS).await;
+    for (name, path, goal) in WORK {
+        report.line(&format!("Overload: {name}, at {FACTOR} times the peak"));
+        let request = request("GET", path, Some(&server.admin_token), None);
+        measure(report, &server, &request, goal).await;
+        report.line("");
+    }
+}
+
+async fn measure(report: &mut Report, server: &Server, request: &[u8], goal: Option<f64>) {
+    let at_peak = async |connections| {
+        let samples = closed(server.address, request, connections, TIME).await;
+        rate(&with_status(&samples, 200), TIME)
+    };
+    at_peak(32).await;
+    let (mut connections, mut best) = (0, 0.0);
+    for tried in [8, 16, 32, 64] {
+        let found = at_peak(tried).await;
+        if found > best {
+            (connections, best) = (tried, found);
+        }
+    }
+    let (mut peaks, mut goodputs) = (Vec::new(), Vec::new());
+    let mut all: Vec<Sample> = Vec::new();
+    for _ in 0..ROUNDS {
+        let peak = at_peak(connections).await;
+        let samples = open(server.address, request, peak * FACTOR, CONNECTIONS, TIME).await;
+        peaks.push(peak);
+        goodputs.push(rate(&with_status(&samples, 200), TIME) / peak);
+        all.extend(samples);
+    }
+    let after = at_peak(connections).await;
+
+    let (good, refused) = (with_status(&all, 200), with_status(&all, 503));
+    let others = all.len() - good.len() - refused.len();
+    let (goodput, peak) = (median(goodputs), median(peaks));
+    let offered = rate(&all, TIME * ROUNDS);
     let seen = format!("{goodput:.2} (peak {peak:.0}/s, offered {offered:.0}/s, others {others})");
-    report.condition("goodput / peak >= 0.9", &seen, goodput >= 0.9 && others == 0);
-    let accepted = percentile(&good, 99);
-    report.condition(
-        "accepted p99 <= 500 ms",
-        &format!("{accepted:.0?}"),
-        accepted.as_millis() <= 500,
-    );
+    match goal {
+        Some(goal) => {
+            let what = format!("goodput / peak >= {goal}");
+            report.condition(&what, &seen, goodput >= goal && others == 0);
+        }
+        None => report.line(&format!("       goodput / peak: {seen}")),
+    }
     let (half, most) = (percentile(&refused, 50), percentile(&refused, 99));
     let seen = format!("p50 {half:.1?}, p99 {most:.1?} of {}", refused.len());
     report.condition("refusals within 50 ms", &seen, most.as_millis() <= 50);
-
-    let samples = closed(server.address, &page, 32, TIME).await;
-    let after = rate(&with_status(&samples, 200), TIME) / peak;
-    let seen = format!("{after:.2} of the peak in the 5 s afterwards");
+    let (half, most) = (percentile(&good, 50), percentile(&good, 99));
+    report.line(&format!("       answers: p50 {half:.0?}, p99 {most:.0?}"));
+    let after = after / peak;
+    let seen = format!("{after:.2} of the peak in the 3 s afterwards");
     report.condition("normal again at once", &seen, after >= 0.9);
-    report.line("");
 }

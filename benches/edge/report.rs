@@ -2,21 +2,22 @@
 
 use std::{fmt::Write, fs, process};
 
+use crate::cores::Cores;
+
 pub struct Report {
     text: String,
     failed: usize,
 }
 
 impl Report {
-    pub fn new() -> Self {
+    pub fn new(cores: &Cores) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
         let memory = read("/proc/meminfo");
         let memory = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
         let kernel = read("/proc/sys/kernel/osrelease");
         let mut report = Self { text: String::new(), failed: 0 };
         let memory = memory.unwrap_or_default() / 1024 / 1024;
-        report.line(&format!("{cores} cores, {memory} GiB, Linux {}\n", kernel.trim()));
+        report.line(&format!("{cores}, {memory} GiB, Linux {}\n", kernel.trim()));
         report
     }
 

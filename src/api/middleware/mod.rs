@@ -12,6 +12,7 @@ pub mod limits;
 pub mod methods;
 pub mod overload;
 mod path_words;
+mod queue;
 mod received;
 mod refusals;
 

@@ -6,7 +6,11 @@
 //! Large bodies come in while their requests have a turn, so that only half of the turns are theirs:
 //! they can be sent slowly, too.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures_util::FutureExt;
 use poem::{Endpoint, Middleware, Request, Result};
@@ -15,11 +19,10 @@ use tokio::{
     time::timeout,
 };
 
-use super::received::receive;
+use super::{queue::Queue, received::receive};
 use crate::{api::error::ApiError, services::Code};
 
-/// So many times as many may wait as are worked on. Few of the last ones get a turn, but callers who
-/// come again at once, and wait, leave the process more time than those who are refused at once.
+/// So many times as many may wait as are worked on, at first.
 const QUEUE: usize = 8;
 
 /// How many requests are let in.
@@ -41,7 +44,7 @@ struct Shared {
     /// Of those, how many requests with large bodies may have.
     large: Semaphore,
     /// Who finds no place is refused without a wait.
-    queue: Semaphore,
+    queue: Queue,
     wait: Duration,
     /// Paths that are answered in any case.
     always: &'static [&'static str],
@@ -55,7 +58,7 @@ impl Overload {
         let shared = Shared {
             turns: Semaphore::new(capacity.max_in_flight),
             large: Semaphore::new(capacity.max_in_flight.div_ceil(2)),
-            queue: Semaphore::new(QUEUE * capacity.max_in_flight),
+            queue: Queue::new(capacity.wait, QUEUE * capacity.max_in_flight),
             wait: capacity.wait,
             always,
         };
@@ -104,11 +107,14 @@ impl Shared {
             let large = if is_large { Some(self.large.acquire().await.ok()?) } else { None };
             Some(Turn { _permits: (self.turns.acquire().await.ok()?, large) })
         });
-        if let Some(turn) = (&mut turn).now_or_never() {
-            return turn;
-        }
-        let _place = self.queue.try_acquire().ok()?;
-        timeout(self.wait, turn).await.ok()?
+        let given = if let Some(given) = (&mut turn).now_or_never() {
+            given
+        } else {
+            let _place = self.queue.enter(Instant::now())?;
+            timeout(self.wait, turn).await.ok()?
+        };
+        self.queue.gave();
+        given
     }
 }
 

@@ -36,7 +36,7 @@ async fn ahead(body: Body) -> (Body, bool) {
     let next = loop {
         match rest.next().await {
             Some(Ok(piece)) if start.len() + piece.len() <= AHEAD => {
-                start.extend_from_slice(&piece)
+                start.extend_from_slice(&piece);
             }
             next => break next,
         }

@@ -111,14 +111,27 @@ pub fn limits(settings: &Settings) -> server::Limits {
 /// How many connections the pool may have. Where the database shares our cores, more statements at a
 /// time end no sooner, and keep those cores from answering.
 fn pool_size(settings: &config::Database, database: &Database) -> u32 {
-    /// HikariCP's rule is two for each core and one for each disk.
+    /// With so many, twice as many as cores are busy while others wait for the disk.
     const FOR_EACH_CORE: usize = 4;
     if !database.is_embedded() {
         return settings.pool_max_size;
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let enough = u32::try_from(cores * FOR_EACH_CORE).unwrap_or(u32::MAX);
-    settings.pool_max_size.min(enough.max(settings.pool_min_idle))
+    let enough = u32::try_from(cores() * FOR_EACH_CORE).unwrap_or(u32::MAX);
+    let size = settings.pool_max_size.min(enough.max(settings.pool_min_idle));
+    if size < settings.pool_max_size {
+        tracing::debug!(size, "fewer connections than the settings allow: they share our cores");
+    }
+    size
+}
+
+/// How many requests are worked on at a time. More of them would keep each other waiting.
+fn max_in_flight(settings: &Settings) -> usize {
+    const FOR_EACH_CORE: usize = 32;
+    settings.server.max_in_flight.unwrap_or_else(|| cores() * FOR_EACH_CORE)
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Makes the services. Nothing is connected to yet.
@@ -165,7 +178,7 @@ pub fn core(
             hashing.iterations,
             hashing.parallelism,
             // A flood of sign-ins leaves half of what is worked on to other requests.
-            settings.server.max_in_flight.div_ceil(2),
+            max_in_flight(settings).div_ceil(2),
         )?,
         code_key: CodeKey::new(&client_secret),
         cursors: CursorKey::new(&client_secret),
@@ -191,7 +204,7 @@ pub fn application(
         force_upgrade: release.force_upgrade,
     });
     let capacity = Capacity {
-        max_in_flight: settings.server.max_in_flight,
+        max_in_flight: max_in_flight(settings),
         wait: Duration::from_millis(settings.server.queue_wait_ms),
     };
     let limits = Limits {

@@ -7,6 +7,7 @@ use crate::cores::Cores;
 pub struct Report {
     text: String,
     failed: usize,
+    all: usize,
 }
 
 impl Report {
@@ -15,7 +16,7 @@ impl Report {
         let memory = read("/proc/meminfo");
         let memory = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
         let kernel = read("/proc/sys/kernel/osrelease");
-        let mut report = Self { text: String::new(), failed: 0 };
+        let mut report = Self { text: String::new(), failed: 0, all: 0 };
         let memory = memory.unwrap_or_default() / 1024 / 1024;
         report.line(&format!("{cores}, {memory} GiB, Linux {}\n", kernel.trim()));
         report
@@ -29,14 +30,15 @@ impl Report {
     /// One condition, what was seen, and whether it holds.
     pub fn condition(&mut self, what: &str, seen: &str, holds: bool) {
         self.failed += usize::from(!holds);
+        self.all += 1;
         let verdict = if holds { "holds" } else { "FAILS" };
         self.line(&format!("{verdict}  {what:<58} {seen}"));
     }
 
     /// Writes the file and ends with 1 if a condition failed.
     pub fn finish(mut self) {
-        let failed = self.failed;
-        self.line(&format!("\n{failed} conditions failed"));
+        let (failed, all) = (self.failed, self.all);
+        self.line(&format!("\n{} of {all} conditions hold", all - failed));
         let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/edge.txt");
         fs::write(file, self.text).expect("written");
         if failed > 0 {

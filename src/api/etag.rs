@@ -17,9 +17,11 @@ use crate::{
     services::{Code, Expected},
 };
 
-/// What compression appends to a tag, inside its quotes: another encoding is another
-/// representation, but of the same state.
-const ENCODINGS: [&str; 4] = ["-gzip", "-br", "-zstd", "-deflate"];
+/// What our compression appends to a tag, inside its quotes: another encoding is another
+/// representation (RFC 9110, 8.8.3.3), but of the same state.
+pub(super) const GZIP_SUFFIX: &str = "-gzip";
+/// The same, and what proxies append.
+const ENCODINGS: [&str; 4] = [GZIP_SUFFIX, "-br", "-zstd", "-deflate"];
 
 /// As documents name the header.
 pub(super) const IF_MATCH: &str = "If-Match";

@@ -127,7 +127,7 @@ pub fn application(
         .boxed()
         .with(Failures::new(documents))
         .boxed()
-        .with(Compression)
+        .with(Compression::default())
         .boxed()
         .with(CommonMethods)
         .boxed()

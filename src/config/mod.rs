@@ -117,7 +117,8 @@ pub struct Server {
     pub tls_certificate_file: Option<PathBuf>,
     pub tls_key_file: Option<PathBuf>,
     pub public_url: Option<String>,
-    pub max_in_flight: usize,
+    /// Unset: as many as the cores can do.
+    pub max_in_flight: Option<usize>,
     pub queue_wait_ms: u64,
     pub max_body_bytes: usize,
     pub request_timeout_ms: u64,

@@ -103,15 +103,20 @@ impl Pulse {
     /// # Errors
     /// When it can't be reached, or fails.
     pub async fn ping(&self) -> Result<(), DbError> {
+        const NOTHING: &str = "SELECT 1";
         let mut probe = self.probe.lock().await;
         // Taken out, so that a probe that is given up half-way takes its connection along.
-        let (mut conn, driver) = match probe.take() {
-            Some(probe) => probe,
-            None => connect(self.url.expose_secret(), None, future::pending())
-                .await
-                .map_err(|error| DbError::Unavailable(Chain(&error).to_string()))?,
-        };
-        conn.batch_execute("SELECT 1").await?;
+        if let Some((mut conn, driver)) = probe.take()
+            && conn.batch_execute(NOTHING).await.is_ok()
+        {
+            *probe = Some((conn, driver));
+            return Ok(());
+        }
+        // The database may have ended the other connection meanwhile, and be well.
+        let connected = connect(self.url.expose_secret(), None, future::pending()).await;
+        let (mut conn, driver) =
+            connected.map_err(|error| DbError::Unavailable(Chain(&error).to_string()))?;
+        conn.batch_execute(NOTHING).await?;
         *probe = Some((conn, driver));
         Ok(())
     }

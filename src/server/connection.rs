@@ -19,10 +19,11 @@ use tokio::sync::watch;
 use super::{
     Limits, Listener,
     answer::Answer,
+    closing::GOODBYE,
     listener::{Accepted, Stream},
     paced::Paced,
     streams::Streams,
-    watched::{Activity, GOODBYE, InFlight, Late},
+    watched::{Activity, InFlight, Late},
 };
 
 /// How much of an HTTP/1.1 request's head is read before it is answered 431, and what is
@@ -59,7 +60,7 @@ impl<E: Endpoint + 'static> Server<E> {
     pub async fn serve(self: Arc<Self>, client: Accepted, mut stop: watch::Receiver<bool>) {
         let (activity, remote) = (Activity::new(), client.remote.clone());
         let stream = tokio::select! {
-            stream = client.stream(&activity) => stream,
+            stream = client.stream(&activity, self.limits.read) => stream,
             late = activity.late(&self.limits) => Err(timed_out(late)),
             _ = stop.wait_for(|stopped| *stopped) => return,
         };
@@ -129,7 +130,6 @@ fn timed_out(late: Late) -> io::Error {
         Late::Head => "no whole request came in time",
         Late::Idle => "nothing was asked for",
         Late::Write => "nothing of the answer was taken",
-        Late::Close => "the client did not hang up",
     };
     io::Error::new(io::ErrorKind::TimedOut, what)
 }

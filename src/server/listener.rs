@@ -1,6 +1,6 @@
 //! Accepts connections over TCP, TLS and a Unix socket alike.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use poem::{
     http::uri::Scheme,
@@ -67,13 +67,19 @@ enum Client {
 
 impl Accepted {
     /// The connection once its TLS handshake is done, where there is one. The socket below tells
-    /// `activity` what goes through it.
-    pub async fn stream(self, activity: &Arc<Activity>) -> io::Result<Box<dyn Stream>> {
+    /// `activity` what goes through it; its client may send for so long after the last answer.
+    pub async fn stream(
+        self,
+        activity: &Arc<Activity>,
+        linger: Duration,
+    ) -> io::Result<Box<dyn Stream>> {
         let activity = activity.clone();
         Ok(match self.socket {
-            Client::Tcp(socket) => Box::new(Watched::new(socket, activity)),
-            Client::Tls(socket, tls) => Box::new(tls.accept(Watched::new(socket, activity)).await?),
-            Client::Unix(socket) => Box::new(Watched::new(socket, activity)),
+            Client::Tcp(socket) => Box::new(Watched::new(socket, activity, linger)),
+            Client::Tls(socket, tls) => {
+                Box::new(tls.accept(Watched::new(socket, activity, linger)).await?)
+            }
+            Client::Unix(socket) => Box::new(Watched::new(socket, activity, linger)),
         })
     }
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod ask;
 mod burst;
+mod closing;
 mod connection;
 mod limits;
 mod listen;

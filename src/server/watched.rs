@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::Limits;
+use super::{Limits, closing::Closing};
 
 /// Why a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,12 +24,7 @@ pub(super) enum Late {
     Idle,
     /// The client takes nothing of what is sent to it.
     Write,
-    /// The client has got its last answer, and doesn't hang up.
-    Close,
 }
-
-/// How long a client that has its last answer may take to hang up.
-pub(super) const GOODBYE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -39,8 +34,6 @@ enum Phase {
     Busy { requests: usize },
     /// Between requests.
     Idle { since: Instant },
-    /// Everything was sent, and what still comes is thrown away.
-    Closing { since: Instant, heard: Instant },
 }
 
 #[derive(Debug)]
@@ -91,18 +84,10 @@ impl Activity {
     }
 
     fn received(&self) {
-        let state = &mut *self.state();
-        let now = Instant::now();
-        match &mut state.phase {
-            Phase::Idle { .. } if !state.is_http2 => state.phase = Phase::Head { since: now },
-            Phase::Closing { heard, .. } => *heard = now,
-            _ => {}
+        let mut state = self.state();
+        if matches!(state.phase, Phase::Idle { .. }) && !state.is_http2 {
+            state.phase = Phase::Head { since: Instant::now() };
         }
-    }
-
-    fn closing(&self) {
-        let now = Instant::now();
-        self.state().phase = Phase::Closing { since: now, heard: now };
     }
 
     fn blocked(&self, is_blocked: bool) {
@@ -123,9 +108,6 @@ impl Activity {
             Phase::Head { since } => Some((since + limits.read, Late::Head)),
             Phase::Idle { since } if write.is_none() => Some((since + limits.idle, Late::Idle)),
             Phase::Idle { .. } | Phase::Busy { .. } => None,
-            Phase::Closing { since, heard } => {
-                Some(((since + limits.read).min(heard + GOODBYE), Late::Close))
-            }
         };
         phase.into_iter().chain(write).min_by_key(|(deadline, _)| *deadline)
     }
@@ -155,7 +137,6 @@ impl Drop for InFlight {
         let mut state = self.0.state();
         state.phase = match state.phase {
             Phase::Busy { requests } if requests > 1 => Phase::Busy { requests: requests - 1 },
-            Phase::Closing { .. } => state.phase,
             _ => Phase::Idle { since: Instant::now() },
         };
     }
@@ -166,12 +147,14 @@ pub(super) struct Watched<S> {
     socket: S,
     activity: Arc<Activity>,
     is_blocked: bool,
-    is_shut: bool,
+    /// How long the client may go on sending when all is said.
+    linger: Duration,
+    closing: Option<Closing>,
 }
 
 impl<S> Watched<S> {
-    pub fn new(socket: S, activity: Arc<Activity>) -> Self {
-        Self { socket, activity, is_blocked: false, is_shut: false }
+    pub fn new(socket: S, activity: Arc<Activity>, linger: Duration) -> Self {
+        Self { socket, activity, is_blocked: false, linger, closing: None }
     }
 
     fn noticed<T>(&mut self, written: Poll<T>) -> Poll<T> {
@@ -226,23 +209,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         Pin::new(&mut self.socket).poll_flush(cx)
     }
 
-    /// Says that nothing more is sent, and ends when the client hangs up. A socket that is closed
-    /// while its client sends resets the connection, and the client loses the answer, such as that
-    /// its body is too large (RFC 9112, 9.6).
+    /// Says that nothing more is sent, and ends when the client hangs up.
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.is_shut {
-            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
-            self.is_shut = true;
-            self.activity.closing();
+        let this = &mut *self;
+        if this.closing.is_none() {
+            ready!(Pin::new(&mut this.socket).poll_shutdown(cx))?;
         }
-        let mut thrown_away = [0; 4096];
-        loop {
-            let mut buffer = ReadBuf::new(&mut thrown_away);
-            match ready!(Pin::new(&mut *self).poll_read(cx, &mut buffer)) {
-                Ok(()) if !buffer.filled().is_empty() => {}
-                // A client that is gone, however, is what is waited for.
-                _ => return Poll::Ready(Ok(())),
-            }
-        }
+        let closing = this.closing.get_or_insert_with(|| Closing::new(this.linger));
+        closing.poll(&mut this.socket, cx).map(Ok)
     }
 }

@@ -266,7 +266,10 @@ async fn every_identity_is_let_in_or_refused_as_the_table_says() {
             let bad = json!({"surely_unknown": 1});
             let Some((status, error)) = expected(access, identity) else {
                 let answer = send(&paths[0], example.is_some().then_some(&bad)).await;
-                assert!(![401, 403].contains(&answer.status), "{at}: {}", answer.text);
+                let is_refused = [401, 403].contains(&answer.status);
+                let is_fault = answer.status >= 500 && id != "get_health";
+                let is_lost = answer.text.contains("route_not_found");
+                assert!(!is_refused && !is_fault && !is_lost, "{at}: {}", answer.text);
                 let is_foreign = identity == Identity::OtherUser && access == User;
                 assert!(!is_foreign || !answer.text.contains(OWNER), "{at}: {}", answer.text);
                 continue;

@@ -95,7 +95,7 @@ async fn long_texts_are_compressed_for_those_who_take_it() {
         let (headers, packed) = get(&app, DOCUMENT, &[("accept-encoding", accepted)]).await;
         assert_eq!(header(&headers, "content-encoding"), "gzip", "{accepted}");
         assert_eq!(header(&headers, "vary"), "Accept-Encoding");
-        assert_eq!(header(&headers, "content-length"), "");
+        assert_eq!(header(&headers, "content-length"), packed.len().to_string());
         assert!(packed.len() * 4 < plain.len(), "{} of {}", packed.len(), plain.len());
         assert_eq!(unpack(&packed).as_bytes(), plain);
     }
@@ -116,10 +116,11 @@ async fn a_compressed_answer_has_a_tag_of_its_own() {
         assert_eq!(header(&get(&app, path, &[]).await.0, "etag"), plain);
         assert_eq!(header(&get(&app, path, &[gzip]).await.0, "etag"), compressed);
     }
-    for (known, told) in [("\"x\", \"abc-gzip\"", "\"abc-gzip\""), ("\"abc\"", "\"abc\"")] {
-        let (headers, _) = get(&app, "/unchanged", &[gzip, ("if-none-match", known)]).await;
-        assert_eq!(header(&headers, "etag"), told);
-    }
+    let (headers, _) = get(&app, "/unchanged", &[gzip]).await;
+    assert_eq!(
+        (header(&headers, "etag"), header(&headers, "vary")),
+        ("\"abc\"", "Accept-Encoding")
+    );
 }
 
 #[tokio::test]

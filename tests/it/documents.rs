@@ -46,7 +46,9 @@ fn the_committed_documents_are_true() {
         assert!(
             committed == document.text,
             "docs/openapi/{name}.json differs; look at what changes for callers, then run\n\
-             cargo run -- openapi export {name} -o docs/openapi/{name}.json"
+             cargo run -- openapi export {} --api-version {} -o docs/openapi/{name}.json",
+            document.surface.name(),
+            document.version
         );
     }
 }

@@ -1,5 +1,6 @@
 //! Health, liveness, readiness, and the releases of the apps.
 
+use diesel_async::SimpleAsyncConnection;
 use serde_json::json;
 
 use crate::support::TestApp;
@@ -30,6 +31,16 @@ async fn a_healthy_service_says_so_part_by_part() {
     }
     assert_eq!(app.get("/health/live").send().await.data()["status"], "alive");
     assert_eq!(app.get("/health/ready").send().await.data()["status"], "ready");
+}
+
+#[tokio::test]
+async fn a_connection_that_the_database_has_ended_is_no_dead_database() {
+    let app = TestApp::start().await;
+    app.core.db.ping().await.expect("it is up");
+    let end_all = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+    app.core.db.conn().await.expect("connected").batch_execute(end_all).await.expect("ended");
+    app.core.db.ping().await.expect("it is still up");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ async fn each_request_names_one_host() {
     }
     for (target, fields) in [
         ("/health/live", "X: y"),
+        ("http://localhost/health/live", "X: y"),
         ("/health/live", "Host:"),
         ("/health/live", "Host: a b"),
         ("/health/live", "Host: a/b"),

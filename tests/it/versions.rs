@@ -117,8 +117,11 @@ async fn a_deprecated_operation_says_so_in_document_and_answers() {
     assert!(document["paths"]["/api/v2/users/me"]["get"].get("deprecated").is_none());
 
     // Failures of the operation say it as well.
-    for (method, status) in [(Method::GET, 200), (Method::HEAD, 200)] {
-        let answer = app.request(method, "/api/v2/users/old").send().await;
+    for (method, tag, status) in
+        [(Method::GET, "*", 200), (Method::HEAD, "*", 200), (Method::GET, "\"other\"", 412)]
+    {
+        let request = app.request(method, "/api/v2/users/old").header("if-match", tag);
+        let answer = request.send().await;
         assert_eq!(answer.status, status);
         assert_eq!(answer.header("deprecation"), "@1793491200");
         assert_eq!(answer.header("sunset"), "Sat, 01 May 2027 00:00:00 GMT");

@@ -6,7 +6,8 @@ use crate::api::{error::DOCUMENTED, etag, header_parameters, idempotency, versio
 
 /// The headers that answers have, for all operations to refer to.
 pub(super) fn headers() -> Value {
-    let header = |description: &str, schema: Value| json!({"description": description, "required": true, "schema": schema});
+    let described = |required: bool, description: &str, schema: Value| json!({"description": description, "required": required, "schema": schema});
+    let header = |description: &str, schema: Value| described(true, description, schema);
     json!({
         "X-Request-Id": header(
             "Finds the request in the log; a sane one of the caller is kept.",
@@ -15,6 +16,11 @@ pub(super) fn headers() -> Value {
         "WWW-Authenticate": header(
             "How to sign in, and what is wrong with a token that came (RFC 6750, 3).",
             json!({"type": "string", "example": "Bearer error=\"invalid_token\""}),
+        ),
+        "Idempotency-Replayed": described(
+            false,
+            "`true` where this is the answer of the first request with the key.",
+            json!({"type": "string", "enum": ["true"]}),
         ),
         "Retry-After": header(
             "When it is worth trying again, in seconds.",
@@ -32,11 +38,12 @@ pub(super) fn finish(operation: &mut Value) {
         Value::Object(listed) => possible(operation, listed),
         _ => Map::new(),
     };
+    let takes_key = header_parameters::has(operation, idempotency::NAME);
     for (status, response) in &mut responses {
         if response["description"] == "" {
             response["description"] = "Success.".into();
         }
-        add_headers(status, response);
+        add_headers(status, response, takes_key);
     }
     operation["responses"] = responses.into();
 }
@@ -79,10 +86,11 @@ fn failure(description: &str) -> Value {
     json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
-fn add_headers(status: &str, response: &mut Value) {
+fn add_headers(status: &str, response: &mut Value, takes_key: bool) {
     let of_status = match status {
         "401" => Some("WWW-Authenticate"),
         "503" => Some("Retry-After"),
+        "200" if takes_key => Some("Idempotency-Replayed"),
         _ => None,
     };
     if !response["headers"].is_object() {
@@ -94,6 +102,12 @@ fn add_headers(status: &str, response: &mut Value) {
         headers.retain(|other, _| !other.eq_ignore_ascii_case(name));
         let reference = json!({"$ref": format!("#/components/headers/{name}")});
         headers.insert(name.to_owned(), reference);
+    }
+    if status == "409" && takes_key {
+        response["headers"]["Retry-After"] = json!({
+            "description": "With `idempotency_key_in_flight`: when to try again, in seconds.",
+            "schema": {"type": "integer", "minimum": 1}
+        });
     }
 }
 

@@ -9,14 +9,18 @@
 //!
 //! gzip alone: brotli saves a little more, for some megabytes of memory with each answer.
 
+use std::sync::Arc;
+
 use async_compression::{Level, tokio::bufread::GzipEncoder};
+use futures_util::StreamExt;
 use poem::{
     Body, Endpoint, IntoResponse, Middleware, Request, Response, Result,
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
 };
-use tokio::io::BufReader;
+use tokio::{io::BufReader, sync::Semaphore};
 
 use super::content_length;
+use crate::api::etag::GZIP_SUFFIX;
 
 /// Smaller answers fit into one packet as they are.
 const MIN_BYTES: u64 = 1024;
@@ -25,24 +29,36 @@ const MIN_BYTES: u64 = 1024;
 const TYPES: [&str; 4] =
     ["application/javascript", "application/json", "application/x-ndjson", "image/svg+xml"];
 
-/// What stands at the end of a compressed answer's entity tag: it is another representation
-/// (RFC 9110, 8.8.3.3).
-const TAG_SUFFIX: &str = "-gzip";
+/// Answers up to this length are compressed before they are sent.
+const AT_ONCE_BYTES: u64 = 256 * 1024;
+/// So many longer ones, and streams, are compressed while they are sent: each takes a third of a
+/// megabyte until its client has got it. The others go as they are.
+const STREAMS: usize = 64;
 
 /// The layer.
-pub struct Compression;
+#[derive(Debug, Clone)]
+pub struct Compression {
+    streams: Arc<Semaphore>,
+}
+
+impl Default for Compression {
+    fn default() -> Self {
+        Self { streams: Arc::new(Semaphore::new(STREAMS)) }
+    }
+}
 
 impl<E: Endpoint> Middleware<E> for Compression {
     type Output = CompressionEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        CompressionEndpoint { inner }
+        CompressionEndpoint { inner, layer: self.clone() }
     }
 }
 
 /// What [`Compression`] makes of an endpoint.
 pub struct CompressionEndpoint<E> {
     inner: E,
+    layer: Compression,
 }
 
 impl<E: Endpoint> Endpoint for CompressionEndpoint<E> {
@@ -52,16 +68,15 @@ impl<E: Endpoint> Endpoint for CompressionEndpoint<E> {
         let headers = request.headers();
         let may_compress = request.method() == Method::GET && !headers.contains_key(header::COOKIE);
         let is_wanted = accepts_gzip(headers);
-        let known_tags = list(headers, &header::IF_NONE_MATCH);
         let mut response = self.inner.call(request).await?.into_response();
-        if may_compress && response.status() == StatusCode::NOT_MODIFIED {
-            name_known_variant(response.headers_mut(), &known_tags);
-        } else if may_compress && is_worth_it(&mut response) {
+        let worth_it = may_compress && is_worth_it(&mut response);
+        // What the 200 would vary by, its 304 has to name, too (RFC 9110, 15.4.5).
+        if worth_it || (may_compress && response.status() == StatusCode::NOT_MODIFIED) {
             let vary = HeaderValue::from_static("Accept-Encoding");
             response.headers_mut().append(header::VARY, vary);
-            if is_wanted {
-                compress(&mut response);
-            }
+        }
+        if worth_it && is_wanted {
+            self.layer.compress(&mut response).await?;
         }
         Ok(response)
     }
@@ -100,15 +115,31 @@ fn is_worth_it(response: &mut Response) -> bool {
     response.status() == StatusCode::OK && is_long && shrinks && may_change
 }
 
-/// What the answer is made of is compressed as it comes, and passed on whenever more is waited for.
-fn compress(response: &mut Response) {
-    let plain = BufReader::new(response.take_body().into_async_read());
-    response.set_body(Body::from_async_read(GzipEncoder::with_quality(plain, Level::Fastest)));
-    let headers = response.headers_mut();
-    headers.remove(header::CONTENT_LENGTH);
-    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    if let Some(tag) = compressed_tag(headers) {
-        headers.insert(header::ETAG, tag);
+impl Compression {
+    async fn compress(&self, response: &mut Response) -> Result<()> {
+        let is_short = content_length(response).is_some_and(|length| length <= AT_ONCE_BYTES);
+        let permit = self.streams.clone().try_acquire_owned();
+        if !is_short && permit.is_err() {
+            return Ok(());
+        }
+        let plain = BufReader::new(response.take_body().into_async_read());
+        let packed = Body::from_async_read(GzipEncoder::with_quality(plain, Level::Fastest));
+        let headers = response.headers_mut();
+        headers.remove(header::CONTENT_LENGTH);
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+        if let Some(tag) = compressed_tag(headers) {
+            headers.insert(header::ETAG, tag);
+        }
+        if is_short {
+            response.set_body(packed.into_bytes().await?);
+            return Ok(());
+        }
+        // Whenever more is waited for, what there is is passed on.
+        response.set_body(Body::from_bytes_stream(packed.into_bytes_stream().map(move |piece| {
+            let _held = &permit;
+            piece
+        })));
+        Ok(())
     }
 }
 
@@ -116,16 +147,7 @@ fn compress(response: &mut Response) {
 fn compressed_tag(headers: &HeaderMap) -> Option<HeaderValue> {
     let tag = headers.get(header::ETAG)?.to_str().ok()?;
     let plain = tag.strip_prefix('"')?.strip_suffix('"')?;
-    HeaderValue::from_str(&format!("\"{plain}{TAG_SUFFIX}\"")).ok()
-}
-
-/// A caller who has the compressed representation is told of that one (RFC 9110, 15.4.5).
-fn name_known_variant(headers: &mut HeaderMap, known_tags: &str) {
-    let Some(tag) = compressed_tag(headers) else { return };
-    if known_tags.split(',').any(|known| known.trim().as_bytes() == tag.as_bytes()) {
-        headers.insert(header::ETAG, tag);
-        headers.append(header::VARY, HeaderValue::from_static("Accept-Encoding"));
-    }
+    HeaderValue::from_str(&format!("\"{plain}{GZIP_SUFFIX}\"")).ok()
 }
 
 #[cfg(test)]
@@ -167,5 +189,26 @@ mod tests {
             assert!(!accepts(text), "{text}");
         }
         assert!(!accepts_gzip(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn when_too_many_are_compressed_as_they_are_sent_others_stay_as_they_are() {
+        let layer = Compression { streams: Arc::new(Semaphore::new(1)) };
+        let compress = async |body: Body| {
+            let mut response = Response::builder().body(body);
+            layer.compress(&mut response).await.expect("compressed");
+            response
+        };
+        let is_packed =
+            |response: &Response| response.headers().contains_key(header::CONTENT_ENCODING);
+        let stream = || Body::from_async_read(&b"a stream"[..]);
+        let first = compress(stream()).await;
+        assert!(is_packed(&first));
+        let second = compress(stream()).await;
+        assert!(!is_packed(&second));
+        assert_eq!(second.into_body().into_string().await.expect("text"), "a stream");
+        assert!(is_packed(&compress(Body::from("what is here at once")).await));
+        drop(first);
+        assert!(is_packed(&compress(stream()).await));
     }
 }

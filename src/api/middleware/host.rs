@@ -53,6 +53,8 @@ fn fault(request: &Request) -> Option<&'static str> {
     match (named, request.version()) {
         // HTTP/1.0 knew no Host yet, and simple probes still speak it.
         ([None, None], version) => (version > Version::HTTP_10).then_some("no host"),
+        // Also beside a target that names one (RFC 9112, 3.2).
+        ([None, Some(_)], Version::HTTP_11) => Some("no host"),
         ([Some(field), Some(target)], Version::HTTP_2) => {
             (!field.eq_ignore_ascii_case(target)).then_some("two different hosts")
         }

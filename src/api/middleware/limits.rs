@@ -15,6 +15,7 @@ use futures_util::{FutureExt, Stream, stream};
 use poem::{Body, Endpoint, Middleware, Request, Result, http::header};
 use tokio::io::BufReader;
 
+use super::declared_length;
 use crate::{api::error::ApiError, services::Code};
 
 /// What one request may take.
@@ -43,8 +44,7 @@ impl<E: Endpoint> Endpoint for Limited<E> {
 
     async fn call(&self, mut request: Request) -> Result<E::Output> {
         let limits = self.limits;
-        let declared = request.header(header::CONTENT_LENGTH).and_then(|v| v.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > limits.max_body_bytes) {
+        if declared_length(&request).is_some_and(|length| length > limits.max_body_bytes) {
             return Err(ApiError::from(Code::TooLarge).into());
         }
         let is_compressed = is_gzip(&request)?;

@@ -13,12 +13,12 @@ pub mod methods;
 pub mod overload;
 mod path_words;
 mod queue;
-mod received;
+mod receiving;
 mod refusals;
 
 use http_body_util::combinators::BoxBody;
 use hyper::body::Body as _;
-use poem::Response;
+use poem::{Request, Response, http::header};
 
 /// How long the body is, if that is known before it is sent.
 fn content_length(response: &mut Response) -> Option<u64> {
@@ -26,4 +26,9 @@ fn content_length(response: &mut Response) -> Option<u64> {
     let length = body.size_hint().exact();
     response.set_body(body);
     length
+}
+
+/// How long a request says that its body is.
+fn declared_length(request: &Request) -> Option<usize> {
+    request.header(header::CONTENT_LENGTH)?.parse().ok()
 }

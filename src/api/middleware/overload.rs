@@ -3,8 +3,9 @@
 //! So many requests are worked on at a time; the others wait for a moment, in order, and are then
 //! refused. The wait is too short for its order to matter: none of those that get a turn has
 //! waited longer than callers notice, so there is nothing to gain from serving the newest first.
-//! Large bodies come in while their requests have a turn, so that only half of the turns are theirs:
-//! they can be sent slowly, too.
+//! Large bodies come in while their requests have a turn, so that only a quarter of the turns is
+//! theirs: they can be sent slowly, too. With the half that waits for passwords at most, others are
+//! left a quarter.
 
 use std::{
     pin::pin,
@@ -16,14 +17,14 @@ use futures_util::FutureExt;
 use poem::{Endpoint, Middleware, Request, Result};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::timeout_at,
 };
 
-use super::{queue::Queue, received::receive};
+use super::{queue::Queue, receiving::Receiving};
 use crate::{api::error::ApiError, services::Code};
 
 /// So many times as many may wait as are worked on, at first.
-const QUEUE: usize = 8;
+const QUEUE: usize = 32;
 
 /// How many requests are let in.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +44,7 @@ struct Shared {
     turns: Semaphore,
     /// Of those, how many requests with large bodies may have.
     large: Semaphore,
+    receiving: Receiving,
     /// Who finds no place is refused without a wait.
     queue: Queue,
     wait: Duration,
@@ -57,7 +59,8 @@ impl Overload {
     pub fn new(capacity: Capacity, always: &'static [&'static str]) -> Self {
         let shared = Shared {
             turns: Semaphore::new(capacity.max_in_flight),
-            large: Semaphore::new(capacity.max_in_flight.div_ceil(2)),
+            large: Semaphore::new(capacity.max_in_flight.div_ceil(4)),
+            receiving: Receiving::default(),
             queue: Queue::new(capacity.wait, QUEUE * capacity.max_in_flight),
             wait: capacity.wait,
             always,
@@ -87,7 +90,7 @@ impl<E: Endpoint> Endpoint for OverloadEndpoint<E> {
         if self.shared.always.contains(&request.uri().path()) {
             return self.inner.call(request).await;
         }
-        let is_large = receive(&mut request).await;
+        let is_large = self.shared.receiving.receive(&mut request).await?;
         let Some(_turn) = self.shared.turn(is_large).await else {
             return Err(ApiError::from(Code::Busy).into());
         };
@@ -103,18 +106,22 @@ struct Turn<'a> {
 impl Shared {
     /// A turn, if there is one in time.
     async fn turn(&self, is_large: bool) -> Option<Turn<'_>> {
-        let mut turn = pin!(async {
-            let large = if is_large { Some(self.large.acquire().await.ok()?) } else { None };
-            Some(Turn { _permits: (self.turns.acquire().await.ok()?, large) })
-        });
+        let now = Instant::now();
+        let end = now + self.wait;
+        let large = if is_large {
+            Some(timeout_at(end.into(), self.large.acquire()).await.ok()?.ok()?)
+        } else {
+            None
+        };
+        let mut turn = pin!(self.turns.acquire());
         let given = if let Some(given) = (&mut turn).now_or_never() {
             given
         } else {
-            let _place = self.queue.enter(Instant::now())?;
-            timeout(self.wait, turn).await.ok()?
+            let _place = self.queue.enter(now)?;
+            timeout_at(end.into(), turn).await.ok()?
         };
         self.queue.gave();
-        given
+        Some(Turn { _permits: (given.ok()?, large) })
     }
 }
 

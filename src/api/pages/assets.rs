@@ -3,11 +3,7 @@
 
 use std::sync::LazyLock;
 
-use poem::{
-    Response, Route,
-    endpoint::make_sync,
-    http::header::{CACHE_CONTROL, X_CONTENT_TYPE_OPTIONS},
-};
+use poem::{Response, Route, endpoint::make_sync, http::header::CACHE_CONTROL};
 use poem_openapi::OpenApiService;
 use ring::digest;
 
@@ -65,7 +61,6 @@ impl Asset {
         Response::builder()
             .content_type(self.content_type)
             .header(CACHE_CONTROL, "public, max-age=31536000, immutable")
-            .header(X_CONTENT_TYPE_OPTIONS, "nosniff")
             .body(self.text.as_str())
     }
 }

@@ -99,7 +99,6 @@ fn page(html: String, csp: &'static str) -> Response {
     let mut response = Response::builder().content_type("text/html; charset=utf-8").body(html);
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(csp));
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     // With `no-referrer` browsers would send forms with an `Origin` of `null`.
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
     response

@@ -92,6 +92,8 @@ impl Builder {
         };
         let url = self.database_url.or(db.as_ref().map(|db| db.url.clone())).expect("one of them");
         let mut variables: Vec<(String, String)> = [
+            // However many cores run the test: some send 50 requests at once.
+            ("TWOFOLD_SERVER__MAX_IN_FLIGHT", "64"),
             ("TWOFOLD_ENV", "test"),
             ("DATABASE_URL", &url),
             ("TWOFOLD_DATA_DIR", data_dir.path().to_str().expect("UTF-8")),

@@ -9,7 +9,7 @@ use crate::{
     server::Server,
 };
 
-const USERS: u32 = 20_000;
+const USERS: u32 = 15_000;
 const TIME: Duration = Duration::from_secs(3);
 const ROUNDS: u32 = 5;
 const FACTOR: f64 = 5.0;
@@ -18,7 +18,7 @@ const CONNECTIONS: usize = 1000;
 /// A request that is worth refusing others for, and one that is so short that refusing four takes a
 /// notable part of answering one: of that the goodput is shown only.
 const WORK: [(&str, &str, Option<f64>); 2] = [
-    ("a search among 20,000 users", "/api/v1/backoffice/users?per_page=100&q=example", Some(0.9)),
+    ("a search among 15,000 users", "/api/v1/backoffice/users?per_page=100&q=example", Some(0.9)),
     ("a page of 100 users", "/api/v1/backoffice/users?per_page=100", None),
 ];
 

@@ -89,7 +89,7 @@ pub async fn run(report: &mut Report, cores: &Cores) {
             *statuses.entry(task.await.expect("a client")).or_default() += 1;
         }
         let peak = server.peak_mib();
-        // Large bodies may have half of the turns: some find none.
+        // Large bodies may have a quarter of the turns: some find none.
         let refused = statuses.keys().all(|status| (400..500).contains(status) || *status == 503);
         let seen = format!("peak {peak:>4} MiB of {LIMIT_MIB}, statuses {statuses:?}");
         report.condition(name, &seen, peak <= LIMIT_MIB && refused);

@@ -1,4 +1,4 @@
-//! What the HTTP edge holds under hostile and excessive load: `cargo bench --bench edge`.
+//! What the HTTP edge holds under hostile and excessive load: `cargo bench --bench edge`, on Linux.
 //!
 //! Starts the release build on a private database, loads it over loopback, and prints a table, also
 //! to `target/edge.txt`. Figures that depend on the machine are ratios of runs side by side. With

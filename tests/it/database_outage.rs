@@ -177,6 +177,11 @@ async fn assert_is_down(app: &TestApp) {
         all.iter().for_each(assert_unavailable);
     }
     app.get("/health/live").send().await.data();
+    // What the shared probe has found is told for a second.
+    let started = Instant::now();
+    while app.get("/health/ready").send().await.status == 200 {
+        assert!(started.elapsed() < TOLD, "it is ready");
+    }
     app.get("/health/ready").send().await.assert_error(503, "service_unavailable");
     let started = Instant::now();
     let health = app.get("/api/v1/config/health").send().await;

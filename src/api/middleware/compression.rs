@@ -118,10 +118,11 @@ fn is_worth_it(response: &mut Response) -> bool {
 impl Compression {
     async fn compress(&self, response: &mut Response) -> Result<()> {
         let is_short = content_length(response).is_some_and(|length| length <= AT_ONCE_BYTES);
-        let permit = self.streams.clone().try_acquire_owned();
-        if !is_short && permit.is_err() {
-            return Ok(());
-        }
+        let permit = match self.streams.clone().try_acquire_owned() {
+            _ if is_short => None,
+            Ok(permit) => Some(permit),
+            Err(_) => return Ok(()),
+        };
         let plain = BufReader::new(response.take_body().into_async_read());
         let packed = Body::from_async_read(GzipEncoder::with_quality(plain, Level::Fastest));
         let headers = response.headers_mut();
@@ -130,15 +131,14 @@ impl Compression {
         if let Some(tag) = compressed_tag(headers) {
             headers.insert(header::ETAG, tag);
         }
-        if is_short {
-            response.set_body(packed.into_bytes().await?);
-            return Ok(());
-        }
-        // Whenever more is waited for, what there is is passed on.
-        response.set_body(Body::from_bytes_stream(packed.into_bytes_stream().map(move |piece| {
-            let _held = &permit;
-            piece
-        })));
+        response.set_body(match permit {
+            None => packed.into_bytes().await?.into(),
+            // Whenever more is waited for, what there is is passed on.
+            Some(permit) => Body::from_bytes_stream(packed.into_bytes_stream().map(move |piece| {
+                let _held = &permit;
+                piece
+            })),
+        });
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use poem::{Response, endpoint::BoxEndpoint};
+use poem::{Endpoint, Response};
 use secrecy::{ExposeSecret, SecretString};
 
 pub use database::Database;
@@ -196,7 +196,7 @@ pub fn application(
     settings: &Settings,
     core: Arc<Core>,
     additions: Additions,
-) -> BoxEndpoint<'static, Response> {
+) -> impl Endpoint<Output = Response> + 'static {
     let releases = settings.release.iter().map(|(platform, release)| PlatformRelease {
         platform: platform.clone(),
         minimum_version: release.minimum_version.clone(),

@@ -22,7 +22,7 @@ pub mod version;
 
 use std::sync::Arc;
 
-use poem::{EndpointExt, Response, Route, endpoint::BoxEndpoint};
+use poem::{Endpoint, EndpointExt, Response, Route};
 
 use crate::services::Core;
 pub use document::{Document, Operation};
@@ -30,7 +30,7 @@ use middleware::{
     compression::Compression,
     conditional::Conditional,
     cors::{Cors, CorsOptions},
-    edge::Edge,
+    edge::{Edge, Ids},
     failures::Failures,
     headers::SecurityHeaders,
     host::Host,
@@ -38,6 +38,7 @@ use middleware::{
     limits::Limits,
     methods::CommonMethods,
     overload::{Capacity, Overload},
+    path_words::PathWords,
 };
 pub use version::{ApiVersion, Deprecation, Surface};
 
@@ -90,7 +91,7 @@ pub fn application(
     core: Arc<Core>,
     options: Options,
     additions: Additions,
-) -> BoxEndpoint<'static, Response> {
+) -> impl Endpoint<Output = Response> + 'static {
     let mut routes =
         additions.routes.at(LIVE, poem::get(health::live)).at(READY, poem::get(health::ready));
     let mut documents = Vec::new();
@@ -108,11 +109,11 @@ pub fn application(
         }
     }
     let documents: Arc<[Arc<Document>]> = documents.into();
-    let edge = Edge::new(&documents, core.random, core.clock.clone());
-    let cors = Cors::new(&options.cors, &documents);
+    let ids = Ids { random: core.random, clock: core.clock.clone() };
     let is_tls_only = options.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
+    let failures = Failures::new(documents.clone());
     // From the inside out. Each is boxed: futures nested ten deep take the compiler minutes.
-    routes
+    let inner = routes
         .data(Arc::new(options.releases))
         .data(core.clone())
         .data(pages::PublicOrigin(options.public_url))
@@ -121,20 +122,21 @@ pub fn application(
         .boxed()
         .with(options.limits)
         .boxed()
-        .with(Overload::new(options.capacity, &PROBES))
-        .boxed()
         .with(Host)
         .boxed()
-        .with(Failures::new(documents))
+        .with(failures.clone())
         .boxed()
         .with(Compression::default())
         .boxed()
         .with(CommonMethods)
-        .boxed()
-        .with(cors)
-        .boxed()
-        .with(SecurityHeaders { is_tls_only })
-        .boxed()
-        .with(edge)
-        .boxed()
+        .boxed();
+    Edge {
+        inner,
+        ids,
+        words: PathWords::of(documents.iter().flat_map(|document| document.paths())),
+        overload: Overload::new(options.capacity, &PROBES),
+        failures,
+        cors: Cors::new(&options.cors, &documents),
+        headers: SecurityHeaders { is_tls_only },
+    }
 }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use poem::{
-    Endpoint, IntoResponse, Middleware, Request, Response, Result,
+    Request,
     http::{HeaderMap, HeaderValue, Method, header},
 };
 
@@ -69,9 +69,9 @@ pub struct CorsOptions {
     pub backoffice: Origins,
 }
 
-/// The layer.
+/// Whom each API tells what.
 pub struct Cors {
-    apis: Arc<[Api]>,
+    apis: Vec<Api>,
 }
 
 /// One version of an API.
@@ -94,50 +94,20 @@ impl Cors {
         let mut apis: Vec<Api> = documents.iter().map(api).collect();
         // The backoffice is below the client API's prefix: it is found first.
         apis.sort_by_key(|api| std::cmp::Reverse(api.prefix.len()));
-        Self { apis: apis.into() }
+        Self { apis }
     }
 }
 
-impl<E: Endpoint> Middleware<E> for Cors {
-    type Output = CorsEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        CorsEndpoint { inner, apis: self.apis.clone() }
-    }
-}
-
-/// What [`Cors`] makes of an endpoint.
-pub struct CorsEndpoint<E> {
-    inner: E,
-    apis: Arc<[Api]>,
-}
-
-impl<E: Endpoint> Endpoint for CorsEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> Result<Response> {
-        let Some(origins) = self.origins(request.uri().path()) else {
-            return Ok(self.inner.call(request).await?.into_response());
-        };
-        let allowed = request.headers().get(header::ORIGIN).and_then(|one| origins.allow(one));
+impl Cors {
+    /// What is to be said in the answer to this request.
+    pub fn told(&self, request: &Request) -> Told {
+        let Some(origins) = self.origins(request.uri().path()) else { return Told::default() };
+        let origin = request.headers().get(header::ORIGIN);
         let is_preflight = request.method() == Method::OPTIONS
             && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
-        let mut response = self.inner.call(request).await?.into_response();
-        let headers = response.headers_mut();
-        headers.append(header::VARY, HeaderValue::from_static("Origin"));
-        if let Some(origin) = allowed {
-            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            if is_preflight {
-                permit(headers);
-            } else {
-                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
-            }
-        }
-        Ok(response)
+        Told { varies: true, allowed: origin.and_then(|one| origins.allow(one)), is_preflight }
     }
-}
 
-impl<E> CorsEndpoint<E> {
     /// Those of the API that a path belongs to, unless there are none.
     fn origins(&self, path: &str) -> Option<&Origins> {
         let is_below = |prefix: &str| {
@@ -145,6 +115,32 @@ impl<E> CorsEndpoint<E> {
         };
         let api = self.apis.iter().find(|api| is_below(&api.prefix))?;
         Some(&api.origins).filter(|origins| !origins.is_empty())
+    }
+}
+
+/// What an answer tells the browser.
+#[derive(Debug, Default)]
+pub struct Told {
+    /// Another origin may be told something else.
+    varies: bool,
+    allowed: Option<HeaderValue>,
+    is_preflight: bool,
+}
+
+impl Told {
+    /// Puts it into the answer's headers.
+    pub fn add(self, headers: &mut HeaderMap) {
+        if self.varies {
+            headers.append(header::VARY, HeaderValue::from_static("Origin"));
+        }
+        if let Some(origin) = self.allowed {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            if self.is_preflight {
+                permit(headers);
+            } else {
+                headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, ANSWER_HEADERS);
+            }
+        }
     }
 }
 

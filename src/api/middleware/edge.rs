@@ -1,14 +1,24 @@
-//! The outermost layer: request id and log line.
+//! The outermost layer: request id, log line, a turn, and the headers that every answer has.
+//!
+//! When there is too much to do, most requests end here, so a refusal must be cheap: what it
+//! doesn't need is further in, and this is one layer instead of several.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use poem::{
-    Endpoint, IntoResponse, Middleware, Request, Response, Result,
+    Endpoint, IntoResponse, Request, Response, Result,
     http::{HeaderName, HeaderValue, Method, header},
 };
 use tracing::Instrument;
 
-use super::{super::document::Document, path_words::PathWords, refusals::Refused};
+use super::{
+    cors::Cors,
+    failures::Failures,
+    headers::SecurityHeaders,
+    overload::{Overload, Turn, is_refusal},
+    path_words::PathWords,
+    refusals::Refused,
+};
 use crate::adapters::{clock::Clock, random::Random};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -18,80 +28,89 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub struct RequestId(pub String);
 
 /// The layer.
-pub struct Edge {
-    shared: Arc<Shared>,
+pub struct Edge<E> {
+    pub inner: E,
+    pub ids: Ids,
+    pub words: PathWords,
+    pub overload: Overload,
+    pub failures: Failures,
+    pub cors: Cors,
+    pub headers: SecurityHeaders,
 }
 
-struct Shared {
-    words: PathWords,
-    random: Random,
-    clock: Clock,
+/// What the ids of requests are made from.
+pub struct Ids {
+    pub random: Random,
+    pub clock: Clock,
 }
 
-impl Edge {
-    /// The documents tell which words a path may have in the log.
-    #[must_use]
-    pub fn new(documents: &[Arc<Document>], random: Random, clock: Clock) -> Self {
-        let words = PathWords::of(documents.iter().flat_map(|document| document.paths()));
-        Self { shared: Arc::new(Shared { words, random, clock }) }
-    }
-}
-
-impl<E: Endpoint> Middleware<E> for Edge {
-    type Output = EdgeEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        EdgeEndpoint { inner, shared: self.shared.clone() }
-    }
-}
-
-/// What [`Edge`] makes of an endpoint.
-pub struct EdgeEndpoint<E> {
-    inner: E,
-    shared: Arc<Shared>,
-}
-
-impl<E: Endpoint> Endpoint for EdgeEndpoint<E> {
+impl<E: Endpoint> Endpoint for Edge<E> {
     type Output = Response;
 
     async fn call(&self, mut request: Request) -> Result<Response> {
         let started = Instant::now();
-        let id = self.request_id(&request);
-        let method = known_method(request.method());
-        let path = self.shared.words.path(request.uri().path());
-        // Of the highest level, so that whatever is logged carries it.
-        let span = tracing::error_span!("request", request_id = %id);
+        let told = self.cors.told(&request);
+        let id = self.ids.of(&request);
         let value = HeaderValue::from_str(&id);
-        request.extensions_mut().insert(RequestId(id));
-        let answer = async {
-            let mut response = self.inner.call(request).await?.into_response();
-            let headers = response.headers_mut();
-            if let Ok(value) = value {
-                headers.insert(REQUEST_ID, value);
+        let mut response = match self.overload.admit(&mut request).await {
+            Err(busy) if is_refusal(&busy) && !tracing::enabled!(tracing::Level::DEBUG) => {
+                self.failures.answer(busy, &id)
             }
-            headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-            let status = response.status().as_u16();
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if response.data::<Refused>().is_some() {
-                tracing::debug!(method, path, status, duration_ms, "refused");
-            } else {
-                tracing::info!(method, path, status, duration_ms, "answered");
+            admitted => {
+                // Of the highest level, so that whatever is logged carries it.
+                let span = tracing::error_span!("request", request_id = %id);
+                self.answer(request, id, admitted, started).instrument(span).await?
             }
-            Ok(response)
         };
-        answer.instrument(span).await
+        let headers = response.headers_mut();
+        if let Ok(value) = value {
+            headers.insert(REQUEST_ID, value);
+        }
+        headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+        told.add(headers);
+        self.headers.add(headers);
+        Ok(response)
     }
 }
 
-impl<E: Endpoint> EdgeEndpoint<E> {
+impl<E: Endpoint> Edge<E> {
+    /// The answer to whom there is a turn for, or to whom there is none, and its line in the log.
+    async fn answer(
+        &self,
+        mut request: Request,
+        id: String,
+        admitted: Result<Option<Turn<'_>>>,
+        started: Instant,
+    ) -> Result<Response> {
+        let method = known_method(request.method());
+        let path = self.words.path(request.uri().path());
+        let response = match admitted {
+            Ok(_turn) => {
+                request.extensions_mut().insert(RequestId(id));
+                self.inner.call(request).await?.into_response()
+            }
+            Err(error) => self.failures.answer(error, &id),
+        };
+        let status = response.status().as_u16();
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        if response.data::<Refused>().is_some() {
+            tracing::debug!(method, path, status, duration_ms, "refused");
+        } else {
+            tracing::info!(method, path, status, duration_ms, "answered");
+        }
+        Ok(response)
+    }
+}
+
+impl Ids {
     /// A sane id that came with the request is kept.
-    fn request_id(&self, request: &Request) -> String {
+    fn of(&self, request: &Request) -> String {
         let sane = |id: &&str| {
             (1..=64).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
         };
         let given = request.header(REQUEST_ID).filter(sane).map(str::to_owned);
-        given.unwrap_or_else(|| self.shared.random.id(self.shared.clock.now()).to_string())
+        given.unwrap_or_else(|| self.random.id(self.clock.now()).to_string())
     }
 }
 

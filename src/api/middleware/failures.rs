@@ -16,16 +16,18 @@ use super::{
 };
 use crate::services::{Code, FieldError, ServiceError};
 
-/// The layer.
+/// The layer, and the way out for what fails before it.
+#[derive(Clone)]
 pub struct Failures {
     documents: Arc<[Arc<Document>]>,
+    refusals: Arc<Refusals>,
 }
 
 impl Failures {
     /// The documents tell which methods a route has.
     #[must_use]
     pub fn new(documents: Arc<[Arc<Document>]>) -> Self {
-        Self { documents }
+        Self { documents, refusals: Arc::default() }
     }
 }
 
@@ -33,16 +35,14 @@ impl<E: Endpoint> Middleware<E> for Failures {
     type Output = FailuresEndpoint<E>;
 
     fn transform(&self, inner: E) -> Self::Output {
-        let (documents, refusals) = (self.documents.clone(), Refusals::default());
-        FailuresEndpoint { inner, documents, refusals }
+        FailuresEndpoint { inner, layer: self.clone() }
     }
 }
 
 /// What [`Failures`] makes of an endpoint.
 pub struct FailuresEndpoint<E> {
     inner: E,
-    documents: Arc<[Arc<Document>]>,
-    refusals: Refusals,
+    layer: Failures,
 }
 
 impl<E: Endpoint> Endpoint for FailuresEndpoint<E> {
@@ -53,15 +53,16 @@ impl<E: Endpoint> Endpoint for FailuresEndpoint<E> {
         let method = request.method().clone();
         let mut response = match self.inner.call(request).await {
             Ok(output) => output.into_response(),
-            Err(error) => self.answer(error, &id),
+            Err(error) => self.layer.answer(error, &id),
         };
-        self.announce(&mut response, &method);
+        self.layer.announce(&mut response, &method);
         Ok(response)
     }
 }
 
-impl<E> FailuresEndpoint<E> {
-    fn answer(&self, error: poem::Error, id: &str) -> Response {
+impl Failures {
+    /// Has the cause logged once, and tells the caller as much as may be told.
+    pub fn answer(&self, error: poem::Error, id: &str) -> Response {
         let pattern = error.data::<PathPattern>().cloned();
         let route = pattern.as_ref().map(|pattern| &*pattern.0).unwrap_or_default();
         let is_wrong_method = error.is::<MethodNotAllowedError>();

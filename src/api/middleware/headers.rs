@@ -1,9 +1,6 @@
 //! The headers by which a browser is told to be strict, on every answer.
 
-use poem::{
-    Endpoint, IntoResponse, Middleware, Request, Response, Result,
-    http::{HeaderName, HeaderValue, header},
-};
+use poem::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 /// Unless an answer has its own: the pages have another policy for content.
 ///
@@ -35,38 +32,20 @@ const ALWAYS: [(HeaderName, HeaderValue); 6] = [
 /// Two years. Whether subdomains have TLS too is not ours to say.
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// The layer.
+/// Which of them a server adds.
 pub struct SecurityHeaders {
     /// Whether browsers reach the server by TLS only (RFC 6797).
     pub is_tls_only: bool,
 }
 
-impl<E: Endpoint> Middleware<E> for SecurityHeaders {
-    type Output = SecurityHeadersEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        SecurityHeadersEndpoint { inner, is_tls_only: self.is_tls_only }
-    }
-}
-
-/// What [`SecurityHeaders`] makes of an endpoint.
-pub struct SecurityHeadersEndpoint<E> {
-    inner: E,
-    is_tls_only: bool,
-}
-
-impl<E: Endpoint> Endpoint for SecurityHeadersEndpoint<E> {
-    type Output = Response;
-
-    async fn call(&self, request: Request) -> Result<Response> {
-        let mut response = self.inner.call(request).await?.into_response();
-        let headers = response.headers_mut();
+impl SecurityHeaders {
+    /// Adds them to an answer.
+    pub fn add(&self, headers: &mut HeaderMap) {
         for (name, value) in ALWAYS {
             headers.entry(name).or_insert(value);
         }
         if self.is_tls_only {
             headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
         }
-        Ok(response)
     }
 }

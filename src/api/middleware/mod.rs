@@ -11,7 +11,7 @@ pub mod idempotency;
 pub mod limits;
 pub mod methods;
 pub mod overload;
-mod path_words;
+pub mod path_words;
 mod queue;
 mod receiving;
 mod refusals;

@@ -9,12 +9,11 @@
 
 use std::{
     pin::pin,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures_util::FutureExt;
-use poem::{Endpoint, Middleware, Request, Result};
+use poem::{Request, Result};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     time::timeout_at,
@@ -35,12 +34,8 @@ pub struct Capacity {
     pub wait: Duration,
 }
 
-/// The layer.
+/// Lets requests in.
 pub struct Overload {
-    shared: Arc<Shared>,
-}
-
-struct Shared {
     turns: Semaphore,
     /// Of those, how many requests with large bodies may have.
     large: Semaphore,
@@ -57,53 +52,30 @@ impl Overload {
     /// who ask.
     #[must_use]
     pub fn new(capacity: Capacity, always: &'static [&'static str]) -> Self {
-        let shared = Shared {
+        Self {
             turns: Semaphore::new(capacity.max_in_flight),
             large: Semaphore::new(capacity.max_in_flight.div_ceil(4)),
             receiving: Receiving::default(),
             queue: Queue::new(capacity.wait, QUEUE * capacity.max_in_flight),
             wait: capacity.wait,
             always,
-        };
-        Self { shared: Arc::new(shared) }
-    }
-}
-
-impl<E: Endpoint> Middleware<E> for Overload {
-    type Output = OverloadEndpoint<E>;
-
-    fn transform(&self, inner: E) -> Self::Output {
-        OverloadEndpoint { inner, shared: self.shared.clone() }
-    }
-}
-
-/// What [`Overload`] makes of an endpoint.
-pub struct OverloadEndpoint<E> {
-    inner: E,
-    shared: Arc<Shared>,
-}
-
-impl<E: Endpoint> Endpoint for OverloadEndpoint<E> {
-    type Output = E::Output;
-
-    async fn call(&self, mut request: Request) -> Result<E::Output> {
-        if self.shared.always.contains(&request.uri().path()) {
-            return self.inner.call(request).await;
         }
-        let is_large = self.shared.receiving.receive(&mut request).await?;
-        let Some(_turn) = self.shared.turn(is_large).await else {
-            return Err(ApiError::from(Code::Busy).into());
-        };
-        self.inner.call(request).await
     }
-}
 
-/// Given back when it is dropped.
-struct Turn<'a> {
-    _permits: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
-}
+    /// Waits for a turn, which the request has until it is dropped. Those who ask whether the
+    /// process is alive need none.
+    ///
+    /// # Errors
+    /// [`Code::Busy`] when there is none in time. When the client is too slow, or breaks off.
+    pub async fn admit(&self, request: &mut Request) -> Result<Option<Turn<'_>>> {
+        if self.always.contains(&request.uri().path()) {
+            return Ok(None);
+        }
+        let is_large = self.receiving.receive(request).await?;
+        let turn = self.turn(is_large).await;
+        Ok(Some(turn.ok_or_else(|| ApiError::from(Code::Busy))?))
+    }
 
-impl Shared {
     /// A turn, if there is one in time.
     async fn turn(&self, is_large: bool) -> Option<Turn<'_>> {
         let now = Instant::now();
@@ -125,28 +97,33 @@ impl Shared {
     }
 }
 
+/// Whether a request was not admitted because there are too many.
+pub fn is_refusal(error: &poem::Error) -> bool {
+    error.downcast_ref::<ApiError>().is_some_and(|error| error.0.code == Code::Busy)
+}
+
+/// Given back when it is dropped.
+pub struct Turn<'a> {
+    _permits: (SemaphorePermit<'a>, Option<SemaphorePermit<'a>>),
+}
+
 #[cfg(test)]
 mod tests {
-    use poem::{EndpointExt, endpoint::make, http::Uri};
-
     use super::*;
 
-    /// Its server drops the call of a caller who has gone.
+    /// The server drops the call of a caller who has gone.
     #[tokio::test]
-    async fn a_call_that_is_dropped_gives_its_turn_back() {
-        let capacity = Capacity { max_in_flight: 1, wait: Duration::ZERO };
-        let endpoint = make(async |request: Request| {
-            if request.uri().path() == "/stuck" {
-                std::future::pending::<()>().await;
-            }
-        });
-        let endpoint = endpoint.with(Overload::new(capacity, &[]));
-        let call = |path| endpoint.call(Request::builder().uri(Uri::from_static(path)).finish());
-
-        let mut stuck = Box::pin(call("/stuck"));
-        assert!((&mut stuck).now_or_never().is_none());
-        assert!(call("/").await.is_err(), "there is one turn only");
-        drop(stuck);
-        assert!(call("/").await.is_ok());
+    async fn who_goes_gives_the_turn_or_the_place_back() {
+        let capacity = Capacity { max_in_flight: 1, wait: Duration::from_mins(1) };
+        let overload = Overload::new(capacity, &[]);
+        let mut requests = [Request::default(), Request::default(), Request::default()];
+        let [first, second, third] = &mut requests;
+        let turn = overload.admit(first).await;
+        assert!(turn.is_ok());
+        let mut waiting = Box::pin(overload.admit(second));
+        assert!((&mut waiting).now_or_never().is_none(), "there is one turn only");
+        drop(waiting);
+        drop(turn);
+        assert!(overload.admit(third).now_or_never().is_some_and(|turn| turn.is_ok()));
     }
 }

@@ -24,7 +24,7 @@ const PAGES: [&str; 15] = [
 ];
 
 /// The words that our own routes are made of.
-pub(super) struct PathWords(HashSet<String>);
+pub struct PathWords(HashSet<String>);
 
 impl PathWords {
     pub fn of<'a>(paths: impl Iterator<Item = &'a str>) -> Self {

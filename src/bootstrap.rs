@@ -1,5 +1,6 @@
 //! Settings in, a ready application out: the one place where everything is put together.
 
+mod background;
 pub mod data_dir;
 mod database;
 mod error;
@@ -15,6 +16,7 @@ use chrono::TimeDelta;
 use poem::{Endpoint, Response};
 use secrecy::{ExposeSecret, SecretString};
 
+pub use background::Background;
 pub use database::Database;
 pub use error::StartError;
 pub use storage::storage;
@@ -32,6 +34,7 @@ use crate::{
     },
     config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
+    jobs::{self, Registry, Worker},
     server::{self, Listener, TlsFiles},
     services::{
         Core,
@@ -142,16 +145,49 @@ pub fn core(
     settings: &Settings,
     database: &Database,
     storage: Option<Storage>,
+    registry: &Registry,
     clock: Clock,
 ) -> Result<Core, StartError> {
     hs256::install();
+    let pool = pool(settings, pool_size(&settings.database, database));
+    let auth = &settings.auth;
+    let client_secret = secret(settings, "client", &auth.client)?;
+    let staff_secret = secret(settings, "backoffice", &auth.backoffice)?;
+    let hashing = &settings.passwords;
+    let request_limit = Duration::from_millis(settings.server.request_timeout_ms);
+    let (of_database, of_storage) = (database.is_embedded(), settings.storage.bucket.is_none());
+    Ok(Core {
+        db: Db::new(database.url.clone(), pool, clock.clone()),
+        clock,
+        random: Random,
+        // A flood of sign-ins leaves half of what is worked on to other requests.
+        passwords: Arc::new(Passwords::new(
+            hashing.memory_kib,
+            hashing.iterations,
+            hashing.parallelism,
+            max_in_flight(settings).div_ceil(2),
+        )?),
+        code_key: Arc::new(CodeKey::new(&client_secret)),
+        cursors: Arc::new(CursorKey::new(&client_secret)),
+        client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),
+        staff_sessions: Arc::new(sessions(Realm::Backoffice, &staff_secret, &auth.backoffice)),
+        jobs: Arc::new(registry.jobs(TimeDelta::days(settings.jobs.history_days.into()))),
+        mails: Arc::new(Mails::new(mailer(settings)?)?),
+        idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
+        storage,
+        health: Arc::new(Health::new(of_database, of_storage)),
+    })
+}
+
+/// A pool of so many connections.
+fn pool(settings: &Settings, max_size: u32) -> PoolSettings {
     let pool = &settings.database;
     // Behind a pooler sessions are shared: there the time-outs belong on the role.
     let statement_timeout =
         pool.direct_url.is_none().then(|| Duration::from_millis(pool.statement_timeout_ms));
-    let pool = PoolSettings {
-        max_size: pool_size(pool, database),
-        min_idle: pool.pool_min_idle,
+    PoolSettings {
+        max_size,
+        min_idle: pool.pool_min_idle.min(max_size),
         max_lifetime: Duration::from_secs(pool.pool_max_lifetime_seconds),
         wait: Duration::from_millis(pool.pool_wait_ms),
         statement_timeout,
@@ -163,32 +199,28 @@ pub fn core(
             },
             slow: Duration::from_millis(settings.log.slow_statement_ms),
         },
+    }
+}
+
+/// What works on jobs, with connections of its own, and what it does.
+#[must_use]
+pub fn worker(
+    settings: &Settings,
+    database: &Database,
+    core: &Core,
+    registry: Arc<Registry>,
+) -> Worker {
+    let jobs = &settings.jobs;
+    let options = jobs::Options {
+        slots: jobs.slots,
+        heartbeat: Duration::from_millis(jobs.heartbeat_ms),
+        grace: Duration::from_millis(settings.server.drain_timeout_ms),
     };
-    let auth = &settings.auth;
-    let client_secret = secret(settings, "client", &auth.client)?;
-    let staff_secret = secret(settings, "backoffice", &auth.backoffice)?;
-    let hashing = &settings.passwords;
-    let request_limit = Duration::from_millis(settings.server.request_timeout_ms);
-    Ok(Core {
-        db: Db::new(database.url.clone(), pool, clock.clone()),
-        clock,
-        random: Random,
-        passwords: Passwords::new(
-            hashing.memory_kib,
-            hashing.iterations,
-            hashing.parallelism,
-            // A flood of sign-ins leaves half of what is worked on to other requests.
-            max_in_flight(settings).div_ceil(2),
-        )?,
-        code_key: CodeKey::new(&client_secret),
-        cursors: CursorKey::new(&client_secret),
-        client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
-        staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
-        mails: Mails::new(mailer(settings)?)?,
-        idempotency: Idempotency::new(&client_secret, &staff_secret, request_limit),
-        storage,
-        health: Health::new(database.is_embedded(), settings.storage.bucket.is_none()),
-    })
+    let db = |connections| {
+        Db::new(database.url.clone(), pool(settings, connections), core.clock.clone())
+    };
+    let core = Core { db: db(jobs.pool_max_size), ..core.clone() };
+    Worker::new(Arc::new(core), db(1), registry, options)
 }
 
 /// The HTTP side, with what stands beside ours.

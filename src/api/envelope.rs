@@ -5,6 +5,7 @@ use poem_openapi::{
     payload::Json,
     types::{Example, ParseFromJSON, ToJSON, Type},
 };
+use serde::Serialize;
 
 use super::error::ApiError;
 use crate::services::{Code, cursors::Listed};
@@ -58,7 +59,7 @@ pub enum NoContent {
 }
 
 /// A field that is not valid.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub struct InvalidField {
     /// Which field, as in `address.city` or `items[2].qty`.
@@ -70,7 +71,7 @@ pub struct InvalidField {
 }
 
 /// A failure.
-#[derive(Debug, Object)]
+#[derive(Debug, Object, Serialize)]
 #[oai(example)]
 pub struct ErrorResponse {
     /// The HTTP status, or a business code of four digits.
@@ -81,6 +82,7 @@ pub struct ErrorResponse {
     pub error: String,
     /// Every field that is not valid.
     #[oai(skip_serializing_if_is_none)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub errors: Option<Vec<InvalidField>>,
     /// Find the request in the log with it.
     pub request_id: String,

@@ -153,7 +153,8 @@ pub(super) fn render(error: &ServiceError, request_id: &str) -> Response {
         errors: (!error.fields.is_empty()).then(|| fields.collect()),
         request_id: request_id.to_owned(),
     };
-    let mut response = Json(body).into_response();
+    // poem-openapi would make a tree of values of it first, and refusals are many.
+    let mut response = poem::web::Json(body).into_response();
     response.set_status(status(error.code.kind()));
     let headers = response.headers_mut();
     if let Some(pause) = error.retry_after {

@@ -10,6 +10,7 @@ use crate::{
     bootstrap::{self, Database},
     config::Settings,
     db::{Origin, admins::Admin as AdminRow},
+    jobs,
     services::{
         Code, Core, ServiceError,
         email_address::{self, EmailAddress},
@@ -67,7 +68,7 @@ async fn administer(
     output: Output,
 ) -> Outcome {
     database.prepare_schema().await?;
-    let core = bootstrap::core(settings, database, None, Clock::default())?;
+    let core = bootstrap::core(settings, database, None, &jobs::registry(), Clock::default())?;
     let origin = Origin::system("command line");
     match command {
         Admin::Create { name, account } => {

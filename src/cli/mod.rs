@@ -12,6 +12,7 @@ mod migrate;
 mod output;
 mod seed;
 mod serve;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -59,6 +60,13 @@ enum Command {
   TWOFOLD_SERVER__LISTEN=0.0.0.0:8080 twofold serve
   DATABASE_URL=postgresql://app:secret@db/shop twofold serve")]
     Serve,
+    /// Work on jobs, beside as many other processes as wanted
+    #[command(after_help = "Examples:
+  twofold worker
+  TWOFOLD_JOBS__SLOTS=50 twofold worker
+
+`serve` works on jobs, too, unless jobs.in_process is off.")]
+    Worker,
     /// Build and serve, and do both again whenever a source changes; the database stays up
     #[cfg(feature = "embedded")]
     #[command(after_help = "Examples:
@@ -157,6 +165,11 @@ fn run(command: Command, output: Output) -> Outcome {
             let settings = Settings::load()?.settings;
             let guard = bootstrap::logging(&settings, true)?;
             block_on(serve::serve(settings, guard.dir.clone(), output))
+        }
+        Command::Worker => {
+            let settings = Settings::load()?.settings;
+            let _guard = bootstrap::logging(&settings, true)?;
+            block_on(worker::worker(settings))
         }
         #[cfg(feature = "embedded")]
         Command::Dev => {

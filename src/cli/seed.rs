@@ -12,6 +12,7 @@ use crate::{
     adapters::clock::Clock,
     bootstrap::{self, Database},
     config::{Environment, Settings},
+    jobs,
     services::demo,
 };
 
@@ -34,7 +35,7 @@ pub(super) async fn run(settings: &Settings, seed: &Seed, output: Output) -> Out
 
 async fn fill(settings: &Settings, database: &Database, seed: &Seed, output: Output) -> Outcome {
     database.prepare_schema().await?;
-    let core = bootstrap::core(settings, database, None, Clock::default())?;
+    let core = bootstrap::core(settings, database, None, &jobs::registry(), Clock::default())?;
     let password = SecretString::from(core.random.password());
     if !output.json {
         // Before anything is added, so that it is known when this is stopped half-way.

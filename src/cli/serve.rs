@@ -2,8 +2,6 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
-
 use super::{
     banner::Banner,
     output::{Outcome, Output},
@@ -11,7 +9,7 @@ use super::{
 use crate::{
     adapters::clock::Clock,
     api::Additions,
-    bootstrap::{self, Database},
+    bootstrap::{self, Background, Database},
     config::{Environment, Settings},
     db::{Origin, migrations},
     jobs, server,
@@ -41,7 +39,9 @@ async fn serve_with(
         tracing::info!("applied migration {version}");
     }
     let storage = bootstrap::storage(settings).await?;
-    let core = Arc::new(bootstrap::core(settings, database, storage, Clock::default())?);
+    let registry = jobs::registry();
+    let core = bootstrap::core(settings, database, storage, &registry, Clock::default())?;
+    let core = Arc::new(core);
     // Where others see what it prints, an operator adds the first admin.
     let first_password = match settings.environment {
         Environment::Preview | Environment::Production => None,
@@ -49,8 +49,10 @@ async fn serve_with(
             staff::create_first(&core, &Origin::system("start")).await?
         }
     };
-    let (stop_jobs, stopped) = watch::channel(false);
-    let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped));
+    let mut background = Background::start(database, &core);
+    if settings.jobs.in_process {
+        background.work(settings, database, &core, registry);
+    }
     let application = bootstrap::application(settings, core.clone(), Additions::default());
     let (listen, base_url) = (settings.server.listen.to_string(), listener.base_url());
     database.announce(base_url.as_ref().unwrap_or(&listen));
@@ -76,22 +78,26 @@ async fn serve_with(
     let stop = {
         let core = core.clone();
         async move {
-            server::stop_signal().await;
+            told_to_stop().await;
             core.health.shut_down();
-            tracing::info!("stopping; a second Ctrl-C stops at once");
-            tokio::spawn(async {
-                server::stop_signal().await;
-                std::process::exit(130);
-            });
             // Until those who ask for readiness have heard of it.
             tokio::time::sleep(delay).await;
         }
     };
     server::serve(listener, application, limits, stop).await;
-    let _ = stop_jobs.send(true);
-    let _ = tokio::time::timeout(limits.drain, mail).await;
+    background.stop(settings).await;
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Resolves at Ctrl-C or SIGTERM; another one ends the process at once.
+pub(super) async fn told_to_stop() {
+    server::stop_signal().await;
+    tracing::info!("stopping; a second Ctrl-C stops at once");
+    tokio::spawn(async {
+        server::stop_signal().await;
+        std::process::exit(130);
+    });
 }
 
 /// As somebody who stands in the working directory would write it.

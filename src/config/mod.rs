@@ -102,6 +102,7 @@ pub struct Settings {
     pub auth: Auth,
     pub passwords: Passwords,
     pub mail: Mail,
+    pub jobs: Jobs,
     pub storage: Storage,
     pub log: Log,
     pub docs: Docs,
@@ -195,6 +196,17 @@ pub struct Mail {
     /// Unset: mails go to the outbox under `data_dir`.
     pub smtp_url: Option<SecretString>,
     pub from: String,
+}
+
+/// Work that no request waits for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Jobs {
+    pub in_process: bool,
+    pub slots: usize,
+    pub pool_max_size: u32,
+    pub heartbeat_ms: u64,
+    pub history_days: u32,
 }
 
 /// Where files are kept.

@@ -4,10 +4,13 @@ use std::{net::IpAddr, sync::OnceLock, time::Duration};
 
 use diesel::{ConnectionError, ConnectionResult};
 use diesel_async::AsyncPgConnection;
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use tokio::task::AbortHandle;
 use tokio_postgres::{
-    Client, NoTls,
+    AsyncMessage, Client, NoTls,
     config::{Host, SslMode},
 };
 
@@ -37,15 +40,34 @@ pub(super) async fn connect(
     statement_timeout: Option<Duration>,
     end: impl Future<Output = ()> + Send + 'static,
 ) -> ConnectionResult<(AsyncPgConnection, Driver)> {
+    connect_and_hear(url, statement_timeout, end, |_| {}).await
+}
+
+/// The same; `hear` is called with what the server says without being asked.
+pub(super) async fn connect_and_hear(
+    url: &str,
+    statement_timeout: Option<Duration>,
+    end: impl Future<Output = ()> + Send + 'static,
+    mut hear: impl FnMut(AsyncMessage) + Send + 'static,
+) -> ConnectionResult<(AsyncPgConnection, Driver)> {
     let connecting = async {
-        let (client, moving) = open(url, statement_timeout)
+        let (client, mut messages) = open(url, statement_timeout)
             .await
             .map_err(|error| ConnectionError::BadConnection(Chain(&error).to_string()))?;
         let task = tokio::spawn(async move {
+            let moving = async {
+                while let Some(message) = messages.next().await {
+                    match message {
+                        Ok(message) => hear(message),
+                        Err(error) => {
+                            let error = Chain(&error);
+                            tracing::debug!("a connection to the database has ended: {error}");
+                        }
+                    }
+                }
+            };
             tokio::select! {
-                ended = moving => if let Err(error) = ended {
-                    tracing::debug!("a connection to the database has ended: {}", Chain(&error));
-                },
+                () = moving => {}
                 () = end => {}
             }
         });
@@ -57,13 +79,13 @@ pub(super) async fn connect(
     })
 }
 
-type Moving = BoxFuture<'static, Result<(), tokio_postgres::Error>>;
+type Messages = BoxStream<'static, Result<AsyncMessage, tokio_postgres::Error>>;
 
-/// A client, and the future that moves its bytes.
+/// A client, and what moves its bytes: the stream of what the server says without being asked.
 async fn open(
     url: &str,
     statement_timeout: Option<Duration>,
-) -> Result<(Client, Moving), tokio_postgres::Error> {
+) -> Result<(Client, Messages), tokio_postgres::Error> {
     let mut config = parse_url(url)?;
     config
         .connect_timeout(CONNECT_LIMIT)
@@ -78,12 +100,12 @@ async fn open(
         ));
     }
     if config.get_ssl_mode() == SslMode::Disable {
-        let (client, connection) = config.connect(NoTls).await?;
-        Ok((client, connection.boxed()))
+        let (client, mut connection) = config.connect(NoTls).await?;
+        Ok((client, stream::poll_fn(move |cx| connection.poll_message(cx)).boxed()))
     } else {
         let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config());
-        let (client, connection) = config.connect(tls).await?;
-        Ok((client, connection.boxed()))
+        let (client, mut connection) = config.connect(tls).await?;
+        Ok((client, stream::poll_fn(move |cx| connection.poll_message(cx)).boxed()))
     }
 }
 

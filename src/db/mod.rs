@@ -4,10 +4,12 @@
 //! database for the time: it is handed the transaction's.
 
 pub mod admins;
+pub mod cleanup;
 mod connect;
 mod error;
 pub mod idempotency_keys;
 pub mod inspect;
+pub mod jobs;
 pub mod keyset;
 pub mod mails;
 mod manager;

@@ -45,6 +45,84 @@ diesel::table! {
 }
 
 diesel::table! {
+    job_attempts (job_id, lease) {
+        job_id -> Uuid,
+        lease -> Int4,
+        attempt -> Int4,
+        outcome -> Text,
+        error -> Nullable<Text>,
+        worker_id -> Nullable<Uuid>,
+        started_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    job_queues (name) {
+        name -> Text,
+        paused_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    job_schedules (name) {
+        name -> Text,
+        is_enabled -> Bool,
+        last_tick -> Timestamptz,
+        last_job_id -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    job_workers (id) {
+        id -> Uuid,
+        host -> Text,
+        pid -> Int4,
+        slots -> Int4,
+        busy -> Int4,
+        heartbeat_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    jobs (id) {
+        id -> Uuid,
+        queue -> Text,
+        kind -> Text,
+        payload -> Jsonb,
+        priority -> Int2,
+        state -> Text,
+        run_at -> Timestamptz,
+        unique_key -> Nullable<Text>,
+        attempts -> Int4,
+        max_attempts -> Int4,
+        lease -> Int4,
+        crashes -> Int4,
+        is_suspect -> Bool,
+        worker_id -> Nullable<Uuid>,
+        cancel_requested -> Bool,
+        progress -> Int2,
+        message -> Nullable<Text>,
+        result -> Nullable<Jsonb>,
+        last_error -> Nullable<Text>,
+        user_id -> Nullable<Uuid>,
+        admin_id -> Nullable<Uuid>,
+        request_id -> Text,
+        started_at -> Nullable<Timestamptz>,
+        finished_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     mails (id) {
         id -> Uuid,
         recipient -> Text,
@@ -107,6 +185,7 @@ diesel::table! {
 }
 
 diesel::joinable!(admin_sessions -> admins (account_id));
+diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(user_one_time_codes -> users (user_id));
 diesel::joinable!(user_sessions -> users (account_id));
 diesel::joinable!(users -> admins (status_changed_by));
@@ -115,6 +194,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     admin_sessions,
     admins,
     idempotency_keys,
+    job_attempts,
+    job_queues,
+    job_schedules,
+    job_workers,
+    jobs,
     mails,
     user_one_time_codes,
     user_sessions,

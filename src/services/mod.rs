@@ -8,6 +8,7 @@ pub mod error;
 pub mod expected;
 pub mod health;
 pub mod idempotency;
+pub mod jobs;
 pub mod mails;
 pub mod one_time_codes;
 pub mod passwords;
@@ -16,6 +17,8 @@ pub mod staff;
 pub mod staff_pages;
 pub mod tokens;
 pub mod users;
+
+use std::sync::Arc;
 
 use crate::{
     adapters::{clock::Clock, random::Random, storage::Storage},
@@ -28,19 +31,21 @@ pub use expected::Expected;
 /// The outcome of a service function.
 pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
 
-/// What the services work with; made once, in `bootstrap`.
+/// What the services work with; made once, in `bootstrap`. Clones share everything.
+#[derive(Clone)]
 pub struct Core {
     pub db: Db,
     pub clock: Clock,
     pub random: Random,
-    pub passwords: passwords::Passwords,
-    pub code_key: one_time_codes::CodeKey,
-    pub cursors: cursors::CursorKey,
-    pub client_sessions: sessions::Sessions,
-    pub staff_sessions: sessions::Sessions,
-    pub mails: mails::Mails,
-    pub idempotency: idempotency::Idempotency,
+    pub passwords: Arc<passwords::Passwords>,
+    pub code_key: Arc<one_time_codes::CodeKey>,
+    pub cursors: Arc<cursors::CursorKey>,
+    pub client_sessions: Arc<sessions::Sessions>,
+    pub staff_sessions: Arc<sessions::Sessions>,
+    pub jobs: Arc<jobs::Jobs>,
+    pub mails: Arc<mails::Mails>,
+    pub idempotency: Arc<idempotency::Idempotency>,
     /// `None` where none is configured.
     pub storage: Option<Storage>,
-    pub health: health::Health,
+    pub health: Arc<health::Health>,
 }

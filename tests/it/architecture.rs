@@ -81,7 +81,12 @@ fn forbid_modules(folder: &str, forbidden: &[&str]) {
 
 #[track_caller]
 fn forbid(folder: &str, words: &[&str]) {
-    for (path, text) in sources(folder) {
+    forbid_except(folder, "none", words);
+}
+
+#[track_caller]
+fn forbid_except(folder: &str, file: &str, words: &[&str]) {
+    for (path, text) in sources(folder).into_iter().filter(|(path, _)| !path.ends_with(file)) {
         for line in code(&text) {
             for word in words {
                 assert!(!line.contains(word), "{}: `{word}` in: {line}", path.display());
@@ -141,5 +146,10 @@ fn queries_stand_in_db_only() {
 
 #[test]
 fn sql_never_asks_for_the_time() {
-    forbid("db", &[" now()", "(now()", "NOW()", "dsl::now", "CURRENT_TIMESTAMP"]);
+    // Heartbeats are the database's own time: the clocks of several machines would have to agree.
+    forbid_except(
+        "db",
+        "jobs/workers.rs",
+        &[" now()", "(now()", "NOW()", "dsl::now", "CURRENT_TIMESTAMP"],
+    );
 }

@@ -9,21 +9,12 @@ use crate::support::{
     app::PASSWORD,
     cluster::connect,
     smtp::{Received, SmtpServer},
+    wait,
 };
 
 async fn register(app: &TestApp, email: &str) {
     let body = json!({"email": email, "password": PASSWORD});
     app.post("/api/v1/auth/register", body).send().await.assert_done();
-}
-
-async fn wait<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
-    for _ in 0..1000 {
-        if let Some(value) = condition().await {
-            return value;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-    }
-    panic!("it did not come true");
 }
 
 async fn received(server: &SmtpServer, count: usize) -> Vec<Received> {

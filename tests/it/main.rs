@@ -31,6 +31,7 @@ mod health;
 mod hosts;
 mod idempotency;
 mod idempotency_atomic;
+mod jobs;
 mod keyset;
 mod listening;
 mod lists;

@@ -54,7 +54,7 @@ impl<E: Endpoint> Endpoint for Edge<E> {
         let value = HeaderValue::from_str(&id);
         let mut response = match self.overload.admit(&mut request).await {
             Err(busy) if is_refusal(&busy) && !tracing::enabled!(tracing::Level::DEBUG) => {
-                self.failures.answer(busy, &id)
+                self.failures.refuse(&id)
             }
             admitted => {
                 // Of the highest level, so that whatever is logged carries it.

@@ -73,11 +73,7 @@ impl Failures {
             }
             None => error::classify(error),
         };
-        let mut response = error::render(&failure, id);
-        if failure.code == Code::Busy {
-            self.refusals.note();
-            response.set_data(Refused);
-        }
+        let mut response = self.render(&failure, id);
         if is_wrong_method {
             let allow = self.documents.iter().find_map(|document| document.allow(route));
             if let Ok(allow) = HeaderValue::from_str(allow.unwrap_or(pages::allow(route))) {
@@ -86,6 +82,20 @@ impl Failures {
         }
         if let Some(pattern) = pattern {
             response.set_data(pattern);
+        }
+        response
+    }
+
+    /// The answer to one of too many.
+    pub fn refuse(&self, id: &str) -> Response {
+        self.render(&Code::Busy.into(), id)
+    }
+
+    fn render(&self, failure: &ServiceError, id: &str) -> Response {
+        let mut response = error::render(failure, id);
+        if failure.code == Code::Busy {
+            self.refusals.note();
+            response.set_data(Refused);
         }
         response
     }

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::Path, sync::Arc, thread, time::Duration};
 
 use poem::Route;
 use reqwest::Method;
+use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use tokio::{runtime::Runtime, sync::watch, task::JoinHandle};
 use twofold::{
@@ -12,10 +13,10 @@ use twofold::{
         mailer::{OutboxMail, read_outbox},
     },
     api::{Additions, ApiVersion},
-    bootstrap::{self, Database},
+    bootstrap::{self, Background, Database},
     config::Settings,
     db::Origin,
-    jobs,
+    jobs::{self, Registry},
     server::{self, Listen, Listener},
     services::{Core, staff},
 };
@@ -26,6 +27,7 @@ pub const PASSWORD: &str = "correct horse battery";
 pub const ADMIN: &str = "grace@example.com";
 
 pub struct TestApp {
+    pub settings: Settings,
     pub base: String,
     pub clock: Clock,
     pub core: Arc<Core>,
@@ -33,7 +35,7 @@ pub struct TestApp {
     read: BTreeSet<uuid::Uuid>,
     stop: watch::Sender<bool>,
     server: JoinHandle<()>,
-    mail: JoinHandle<()>,
+    background: Option<Background>,
     data_dir: tempfile::TempDir,
     /// Unless the test brought its own.
     db: Option<TestDb>,
@@ -46,6 +48,7 @@ pub struct Builder {
     additions: Additions,
     database_url: Option<String>,
     listener: Option<Listener>,
+    jobs: Option<Registry>,
 }
 
 impl Builder {
@@ -72,6 +75,11 @@ impl Builder {
     pub fn version(mut self, version: ApiVersion) -> Self {
         self.additions.versions.push(version);
         self
+    }
+
+    /// What can be done in the background, instead of what comes with the product.
+    pub fn jobs(self, registry: Registry) -> Self {
+        Self { jobs: Some(registry), ..self }
     }
 
     /// A database that isn't this test's.
@@ -110,10 +118,14 @@ impl Builder {
         let clock = Clock::default();
         let database = Database::open(&settings).await.expect("database");
         let storage = bootstrap::storage(&settings).await.expect("storage");
-        let core = bootstrap::core(&settings, &database, storage, clock.clone()).expect("core");
-        let core = Arc::new(core);
+        let registry = self.jobs.unwrap_or_else(jobs::registry);
+        let core = bootstrap::core(&settings, &database, storage, &registry, clock.clone());
+        let core = Arc::new(core.expect("core"));
         let (stop, stopped) = watch::channel(false);
-        let mail = tokio::spawn(jobs::mail::run(core.clone(), stopped.clone()));
+        let mut background = Background::start(&database, &core);
+        if settings.jobs.in_process {
+            background.work(&settings, &database, &core, registry);
+        }
         let listener = match self.listener {
             Some(listener) => listener,
             None => Listener::bind(&free_port(), None).await.expect("bound"),
@@ -128,7 +140,20 @@ impl Builder {
         let server = tokio::spawn(server::serve(listener, application, limits, stopping));
         let client = reqwest::Client::new();
         let read = BTreeSet::new();
-        TestApp { base, clock, core, client, read, stop, server, mail, data_dir, db }
+        let background = Some(background);
+        TestApp {
+            settings,
+            base,
+            clock,
+            core,
+            client,
+            read,
+            stop,
+            server,
+            background,
+            data_dir,
+            db,
+        }
     }
 }
 
@@ -172,6 +197,17 @@ impl TestApp {
     pub async fn stopped(&mut self) {
         let stopped = tokio::time::timeout(Duration::from_secs(30), &mut self.server).await;
         stopped.expect("it stops").expect("without a panic");
+    }
+
+    /// The address of its database.
+    pub fn database_url(&self) -> &str {
+        self.settings.database.url.as_ref().expect("set").expose_secret()
+    }
+
+    /// Stops what works on jobs, as at the end of the process.
+    pub async fn stop_background(&mut self) {
+        let background = self.background.take().expect("it runs");
+        background.stop(&self.settings).await;
     }
 
     /// The mails in the outbox, newest first.
@@ -277,7 +313,7 @@ fn find(text: &str, wanted: impl Fn(&str) -> bool) -> String {
 impl Drop for TestApp {
     fn drop(&mut self) {
         let _ = self.stop.send(true);
-        self.mail.abort();
+        drop(self.background.take());
         let Some(db) = self.db.take().filter(|_| !thread::panicking()) else { return };
         // Of a test's runtime nothing more can be awaited.
         let written = thread::spawn(move || {

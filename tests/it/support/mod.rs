@@ -16,3 +16,18 @@ pub use cluster::TestDb;
 pub fn rounds(few: usize, many: usize) -> usize {
     if std::env::var("TWOFOLD_LONG_RUN").is_ok_and(|value| value == "1") { many } else { few }
 }
+
+/// Waits until a condition comes true, for ten seconds at most.
+#[track_caller]
+pub fn wait<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> impl Future<Output = T> {
+    let caller = std::panic::Location::caller();
+    async move {
+        for _ in 0..1000 {
+            if let Some(value) = condition().await {
+                return value;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        panic!("it did not come true, awaited at {caller}");
+    }
+}

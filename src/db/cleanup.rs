@@ -1,0 +1,80 @@
+//! Rows that are of no use any more, deleted some at a time: one statement for all of them would hold its
+//! locks for long.
+
+use chrono::{DateTime, Utc};
+use diesel::{
+    prelude::*,
+    sql_query,
+    sql_types::{BigInt, Timestamptz},
+};
+use diesel_async::RunQueryDsl;
+
+use super::Conn;
+
+/// What can be cleaned up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stale {
+    /// Codes and tokens sent by mail that have expired.
+    OneTimeCodes,
+    /// Sessions that have expired, or were revoked.
+    UserSessions,
+    AdminSessions,
+    /// Keys of requests that can't be repeated any more.
+    IdempotencyKeys,
+    /// Jobs that have ended.
+    Jobs,
+}
+
+/// The statement, of which `$1` is the time before which a row is stale, and `$2` how many are deleted.
+macro_rules! delete {
+    ($table:literal, $key:literal, $condition:literal) => {
+        concat!(
+            "DELETE FROM ",
+            $table,
+            " WHERE ",
+            $key,
+            " IN (SELECT ",
+            $key,
+            " FROM ",
+            $table,
+            " WHERE ",
+            $condition,
+            " LIMIT $2 FOR UPDATE SKIP LOCKED)"
+        )
+    };
+}
+
+impl Stale {
+    const fn statement(self) -> &'static str {
+        match self {
+            Self::OneTimeCodes => {
+                delete!("user_one_time_codes", "(user_id, purpose)", "expires_at < $1")
+            }
+            Self::UserSessions => {
+                delete!("user_sessions", "id", "least(expires_at, revoked_at) < $1")
+            }
+            Self::AdminSessions => {
+                delete!("admin_sessions", "id", "least(expires_at, revoked_at) < $1")
+            }
+            Self::IdempotencyKeys => delete!("idempotency_keys", "key_hash", "expires_at < $1"),
+            Self::Jobs => delete!("jobs", "id", "finished_at < $1"),
+        }
+    }
+}
+
+/// Deletes up to `limit` rows that were of use before `before` for the last time, and returns how many.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete(
+    conn: &mut Conn,
+    stale: Stale,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<usize> {
+    sql_query(stale.statement())
+        .bind::<Timestamptz, _>(before)
+        .bind::<BigInt, _>(limit)
+        .execute(conn)
+        .await
+}

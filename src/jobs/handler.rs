@@ -54,11 +54,14 @@ impl JobError {
     }
 }
 
-/// What was refused will be refused again; a fault, or something that is down, may pass.
+/// What was refused will be refused again; a fault may pass, and so does something that is down, soon.
 impl From<ServiceError> for JobError {
     fn from(error: ServiceError) -> Self {
+        /// That a try has failed is noted when the database is back, if it was that.
+        const SOON: TimeDelta = TimeDelta::seconds(2);
         match error.code.kind() {
-            Kind::Internal | Kind::Unavailable => Self::retry(error),
+            Kind::Unavailable => Self::Retry { cause: error.into(), after: Some(SOON) },
+            Kind::Internal => Self::retry(error),
             _ => Self::fail(error),
         }
     }

@@ -28,15 +28,29 @@ const MAX_CRASHES: i32 = 3;
 /// Goes on until `stop` turns true.
 pub(super) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let look = LOOK.min(shared.options.heartbeat);
-    let mut signed = Instant::now();
+    let mut signs = Signs::begin();
     while !*stop.borrow() {
-        if let Err(error) = shared.look(&mut signed).await {
+        if let Err(error) = shared.look(&mut signs).await {
+            signs = Signs::begin();
             tracing::warn!("the worker can't say that it is alive: {}", Chain(&error));
         }
         tokio::select! {
             () = sleep(look) => {}
             _ = stop.changed() => {}
         }
+    }
+}
+
+/// What we have said of ourselves without a gap.
+struct Signs {
+    first: Instant,
+    last: Instant,
+}
+
+impl Signs {
+    fn begin() -> Self {
+        let now = Instant::now();
+        Self { first: now, last: now }
     }
 }
 
@@ -66,11 +80,14 @@ impl Shared {
         Ok(workers::heartbeat(&mut conn, &sign, self.core.clock.now()).await?)
     }
 
-    async fn look(&self, signed: &mut Instant) -> Result<(), DbError> {
-        if signed.elapsed() >= self.options.heartbeat {
+    async fn look(&self, signs: &mut Signs) -> Result<(), DbError> {
+        if signs.last.elapsed() >= self.options.heartbeat {
             self.sign().await?;
-            *signed = Instant::now();
-            self.rescue().await?;
+            signs.last = Instant::now();
+            // While the database was away nobody could say anything: that is no sign of death.
+            if signs.first.elapsed() >= self.options.silence() {
+                self.rescue().await?;
+            }
         }
         let now = self.core.clock.now();
         let mut conn = self.upkeep.conn().await?;

@@ -32,6 +32,7 @@ mod hosts;
 mod idempotency;
 mod idempotency_atomic;
 mod jobs;
+mod jobs_model;
 mod jobs_processes;
 mod keyset;
 mod listening;

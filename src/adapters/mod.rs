@@ -3,5 +3,6 @@
 pub mod clock;
 pub mod mailer;
 pub mod random;
+pub mod redis;
 pub mod short_name;
 pub mod storage;

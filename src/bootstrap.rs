@@ -6,11 +6,7 @@ mod database;
 mod error;
 mod storage;
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use poem::{Endpoint, Response};
@@ -22,7 +18,7 @@ pub use error::StartError;
 pub use storage::storage;
 
 use crate::{
-    adapters::{clock::Clock, mailer::Mailer, random::Random, storage::Storage},
+    adapters::{clock::Clock, mailer::Mailer, random::Random, redis::Redis, storage::Storage},
     api::{
         self, Additions,
         client::v1::config::PlatformRelease,
@@ -32,7 +28,7 @@ use crate::{
             overload::Capacity,
         },
     },
-    config::{self, RealmAuth, Settings},
+    config::{self, LogSink, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     jobs::{self, Registry, Worker},
     server::{self, Listener, TlsFiles},
@@ -47,36 +43,70 @@ use crate::{
         sessions::Sessions,
         tokens::{Tokens, hs256},
     },
-    telemetry,
+    telemetry::{self, Collector, Terminal},
 };
 
-/// Sets up the logs: of a service with files, unless the settings say otherwise; of a command
-/// that does one thing and ends on the terminal only.
+/// Sets up the logs: of a service as the settings say; of a command on the terminal only.
 ///
 /// # Errors
 /// When neither the folder of the settings nor one below the data directory can be written.
 pub fn logging(settings: &Settings, is_service: bool) -> Result<telemetry::Guard, StartError> {
     let log = &settings.log;
-    let mut options = telemetry::Options {
-        filter: log.filter.clone(),
-        json: log.format == config::LogFormat::Json,
-        dir: (is_service && log.files).then(|| log.dir.clone()),
-        sql_without_file: is_service,
-        retention_days: log.retention_days,
-        is_development: settings.environment == config::Environment::Development,
+    let has = |sink| is_service && log.sinks.contains(&sink);
+    let form = match log.format {
+        config::LogFormat::Text => Terminal::Text,
+        config::LogFormat::Json => Terminal::Json,
     };
-    let clock = Clock::default();
-    let failed = |path: &Path, source| StartError::Io {
-        what: "can't write logs to",
-        path: path.to_owned(),
-        source,
-    };
-    match telemetry::init(&options, &clock) {
+    let redis = if has(LogSink::Redis) { redis(settings)? } else { None };
+    in_log_dir(settings, |dir| {
+        let options = telemetry::Options {
+            filter: log.filter.clone(),
+            terminal: (!is_service || has(LogSink::Stdout)).then_some(form),
+            files: has(LogSink::File),
+            redis: redis.clone(),
+            dir,
+            sql_on_terminal: is_service,
+            retention_days: log.retention_days,
+            is_development: settings.environment == config::Environment::Development,
+        };
+        telemetry::init(&options, &Clock::default())
+    })
+}
+
+/// One that collects log lines from Redis into files.
+///
+/// # Errors
+/// When there is no Redis in the settings, or the files can't be written.
+pub fn collector(settings: &Settings) -> Result<Collector, StartError> {
+    let redis = redis(settings)?.ok_or(StartError::NoRedis)?;
+    in_log_dir(settings, |dir| {
+        let days = settings.log.retention_days;
+        Collector::new(redis.clone(), dir, days, Clock::default(), Random)
+    })
+}
+
+/// The Redis of the settings, if there is one. Nothing is connected to yet.
+///
+/// # Errors
+/// When the certificates of this machine can't be read, and TLS is wanted.
+pub fn redis(settings: &Settings) -> Result<Option<Redis>, StartError> {
+    let Some(url) = &settings.redis.url else { return Ok(None) };
+    Ok(Some(Redis::new(url.expose_secret(), &settings.redis.key_prefix)?))
+}
+
+/// Does something with the folder of the log files: that of the settings, or one below the data
+/// directory where nobody chose it and it can't be written.
+fn in_log_dir<T>(
+    settings: &Settings,
+    work: impl Fn(PathBuf) -> io::Result<T>,
+) -> Result<T, StartError> {
+    let dir = &settings.log.dir;
+    let failed = |source| StartError::Io { what: "can't write logs to", path: dir.clone(), source };
+    match work(dir.clone()) {
         Err(error) if data_dir::is_barred(&error) && !settings.has_own_log_dir => {
-            options.dir = Some(data_dir(settings)?.join("logs"));
-            telemetry::init(&options, &clock).map_err(|_| failed(&log.dir, error))
+            work(data_dir(settings)?.join("logs")).map_err(|_| failed(error))
         }
-        outcome => outcome.map_err(|error| failed(&log.dir, error)),
+        outcome => outcome.map_err(failed),
     }
 }
 

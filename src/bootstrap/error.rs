@@ -5,7 +5,9 @@ use std::path::PathBuf;
 #[cfg(feature = "embedded")]
 use crate::embedded::{postgres::PostgresError, storage::StorageServerError};
 use crate::{
-    adapters::mailer::MailError, db::migrations::MigrationError, server::ListenError,
+    adapters::{mailer::MailError, redis::RedisError},
+    db::migrations::MigrationError,
+    server::ListenError,
     services::ServiceError,
 };
 
@@ -31,6 +33,10 @@ pub enum StartError {
     Migration(#[from] MigrationError),
     #[error("{what} {path}")]
     Io { what: &'static str, path: PathBuf, source: std::io::Error },
+    #[error("there is no Redis in the settings; set REDIS_URL")]
+    NoRedis,
+    #[error("redis.url is of no use")]
+    Redis(#[from] RedisError),
     #[error("mail can't be set up")]
     Mail(#[from] MailError),
     #[error("a service can't be set up")]

@@ -15,8 +15,8 @@ use super::{
 };
 use crate::{
     adapters::clock::Clock,
-    bootstrap::{self, Database},
-    config::{Loaded, Settings},
+    bootstrap::{self, Database, StartError},
+    config::{Loaded, LogSink, Settings},
     db::{
         inspect::{self, OLDEST_SERVER, Server},
         migrations,
@@ -82,10 +82,12 @@ pub(super) async fn run(loaded: &Loaded, output: Output) -> Outcome {
     findings.push(open_files());
     findings.push(address(settings).await);
     findings.extend(first_of(bootstrap::data_dirs(settings), "data folder", "TWOFOLD_DATA_DIR"));
-    if settings.log.files {
+    let sinks = &settings.log.sinks;
+    if sinks.contains(&LogSink::File) || sinks.contains(&LogSink::Redis) {
         let places = bootstrap::log_dirs(settings);
         findings.extend(first_of(places, "log folder", "TWOFOLD_LOG__DIR"));
     }
+    findings.extend(redis(settings).await);
     match Database::open_shared(settings).await {
         Ok(mut database) => {
             services(settings, &database, &mut findings).await;
@@ -240,6 +242,21 @@ async fn mail(mailer: &crate::adapters::mailer::Mailer) -> Finding {
             Finding::failed("mail", Chain(&error).to_string(), remedy)
         }
     }
+}
+
+/// Nothing, if none is wanted.
+async fn redis(settings: &Settings) -> Option<Finding> {
+    let asked = match bootstrap::redis(settings) {
+        Ok(redis) => redis?.ping().await.map_err(StartError::from),
+        Err(error) => Err(error),
+    };
+    Some(match asked {
+        Ok(()) => Finding::ok("redis", "the server lets us in"),
+        Err(error) => {
+            let remedy = "check REDIS_URL: host, port, TLS, user and password";
+            Finding::failed("redis", Chain(&error).to_string(), remedy)
+        }
+    })
 }
 
 async fn address(settings: &Settings) -> Finding {

@@ -8,6 +8,7 @@ mod dev;
 mod doctor;
 mod documents;
 mod health;
+mod log_consumer;
 mod migrate;
 mod output;
 mod seed;
@@ -112,6 +113,15 @@ The database's address is that of the first start; other settings are read at ea
   twofold health
   until twofold health; do sleep 1; done")]
     Health,
+    /// Collect the log lines of all instances from Redis into files
+    #[command(after_help = "Examples:
+  REDIS_URL=redis://127.0.0.1:6379 twofold log-consumer
+  TWOFOLD_LOG__DIR=/var/log/twofold twofold log-consumer
+  jq -r .stream_id logs/*.log | sort | uniq -d     which lines were written twice
+
+It needs redis.url, and runs until it is stopped, also while Redis is away. Several may run at the
+same time. Each line is written at least once, and carries its id in the stream.")]
+    LogConsumer,
     /// Fill the database with demo users; not in production
     #[command(after_help = "Examples:
   twofold seed
@@ -164,12 +174,13 @@ fn run(command: Command, output: Output) -> Outcome {
         Command::Serve => {
             let settings = Settings::load()?.settings;
             let guard = bootstrap::logging(&settings, true)?;
-            block_on(serve::serve(settings, guard.dir.clone(), output))
+            let logs = serve::Logs { dir: guard.dir.clone(), losses: guard.losses.clone() };
+            block_on(serve::serve(settings, logs, output))
         }
         Command::Worker => {
             let settings = Settings::load()?.settings;
-            let _guard = bootstrap::logging(&settings, true)?;
-            block_on(worker::worker(settings))
+            let guard = bootstrap::logging(&settings, true)?;
+            block_on(worker::worker(settings, guard.losses.clone()))
         }
         #[cfg(feature = "embedded")]
         Command::Dev => {
@@ -182,6 +193,10 @@ fn run(command: Command, output: Output) -> Outcome {
             block_on(doctor::run(&loaded, output))
         }
         Command::Health => block_on(health::run(&Settings::load()?.settings, output)),
+        Command::LogConsumer => {
+            let (settings, _guard) = one_shot()?;
+            block_on(log_consumer::run(&settings, output))
+        }
         Command::Migrate(command) => {
             let (settings, _guard) = one_shot()?;
             block_on(migrate::run(&settings, command, output))
@@ -197,7 +212,7 @@ fn run(command: Command, output: Output) -> Outcome {
     }
 }
 
-/// The settings of a command that does one thing and ends; it logs to the terminal only.
+/// The settings of a command; it logs to the terminal only.
 fn one_shot() -> Result<(Settings, telemetry::Guard), output::Failure> {
     let settings = Settings::load()?.settings;
     let guard = bootstrap::logging(&settings, false)?;

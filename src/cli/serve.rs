@@ -14,10 +14,18 @@ use crate::{
     db::{Origin, migrations},
     jobs, server,
     services::staff,
+    telemetry::Losses,
 };
 
+/// What was set up before.
+pub(super) struct Logs {
+    /// The folder of the files, if there are any.
+    pub dir: Option<PathBuf>,
+    pub losses: Losses,
+}
+
 /// Serves until Ctrl-C or SIGTERM, then stops everything that it started.
-pub(super) async fn serve(settings: Settings, logs: Option<PathBuf>, output: Output) -> Outcome {
+pub(super) async fn serve(settings: Settings, logs: Logs, output: Output) -> Outcome {
     // When a second instance finds the address taken by the first, that is what it should say.
     let listener = bootstrap::listener(&settings)
         .await
@@ -32,7 +40,7 @@ async fn serve_with(
     settings: &Settings,
     database: &Database,
     listener: server::Listener,
-    logs: Option<PathBuf>,
+    logs: Logs,
     output: Output,
 ) -> Outcome {
     for version in migrations::up(&database.direct_url).await? {
@@ -49,6 +57,7 @@ async fn serve_with(
             staff::create_first(&core, &Origin::system("start")).await?
         }
     };
+    tokio::spawn(logs.losses.report());
     let mut background = Background::start(database, &core);
     if settings.jobs.in_process {
         background.work(settings, database, &core, registry);
@@ -65,7 +74,7 @@ async fn serve_with(
         has_outbox: core.mails.mailer.outbox_folder().is_some(),
         data: database.is_embedded().then(|| bootstrap::data_dir(settings)).transpose()?.map(near),
         cluster: database.folder_elsewhere(settings)?,
-        logs,
+        logs: logs.dir,
         first_password,
     };
     if let Err(error) = banner.show(output) {

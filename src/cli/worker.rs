@@ -7,10 +7,12 @@ use crate::{
     config::Settings,
     db::migrations,
     jobs,
+    telemetry::Losses,
 };
 
 /// Works until Ctrl-C or SIGTERM, then lets jobs end.
-pub(super) async fn worker(settings: Settings) -> Outcome {
+pub(super) async fn worker(settings: Settings, losses: Losses) -> Outcome {
+    tokio::spawn(losses.report());
     let mut database = Database::open_shared(&settings).await?;
     let worked = work(&settings, &database).await;
     database.stop();

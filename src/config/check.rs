@@ -2,12 +2,12 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Environment, Settings, fault::Fault, layers::Layers};
+use super::{Environment, LogSink, Settings, fault::Fault, layers::Layers};
 
 /// Checks the rules between settings; the kind of each value has been checked before.
 pub(super) fn check(settings: &Settings, layers: &Layers) -> Vec<Fault> {
     let mut rules = Rules { layers, faults: Vec::new() };
-    let always = [tls, limits, sessions, hashing, secrets, storage, cors];
+    let always = [tls, limits, sessions, hashing, secrets, storage, cors, logs];
     for rule in always {
         rule(settings, &mut rules);
     }
@@ -140,6 +140,13 @@ fn storage(settings: &Settings, rules: &mut Rules<'_>) {
             }
             _ => {}
         }
+    }
+}
+
+fn logs(settings: &Settings, rules: &mut Rules<'_>) {
+    if settings.log.sinks.contains(&LogSink::Redis) && settings.redis.url.is_none() {
+        let keys = ["log.sinks", "redis.url"];
+        rules.broken(&keys, "has redis without redis.url", "set REDIS_URL as well");
     }
 }
 

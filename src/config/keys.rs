@@ -32,6 +32,8 @@ pub enum Kind {
         unit: &'static str,
     },
     OneOf(&'static [&'static str]),
+    /// A list of some of them.
+    SomeOf(&'static [&'static str]),
     /// Printable ASCII without blanks.
     Word,
     Secret,
@@ -47,6 +49,7 @@ pub enum Kind {
     SigningKey,
     PostgresUrl,
     SmtpUrl,
+    RedisUrl,
 }
 
 const fn key(name: &'static str, kind: Kind) -> Key {
@@ -111,9 +114,11 @@ pub const KEYS: &[Key] = &[
     key("storage.secret_access_key", Kind::Secret),
     key("storage.path_style", Kind::Switch),
     key("storage.prefix", Kind::Word),
+    key("redis.url", Kind::RedisUrl),
+    key("redis.key_prefix", Kind::Word),
     key("log.filter", Kind::LogFilter),
     key("log.format", Kind::OneOf(&["text", "json"])),
-    key("log.files", Kind::Switch),
+    key("log.sinks", Kind::SomeOf(&["stdout", "file", "redis"])),
     key("log.dir", Kind::Path),
     key("log.retention_days", number(1, 3650, "days")),
     key("log.sql", Kind::OneOf(&["off", "slow", "all"])),
@@ -160,7 +165,10 @@ pub fn names() -> impl Iterator<Item = String> {
 impl Kind {
     /// Whether the value must not be shown.
     pub const fn is_secret(self) -> bool {
-        matches!(self, Self::Secret | Self::SigningKey | Self::PostgresUrl | Self::SmtpUrl)
+        matches!(
+            self,
+            Self::Secret | Self::SigningKey | Self::PostgresUrl | Self::SmtpUrl | Self::RedisUrl
+        )
     }
 
     /// A variable's text as the type that it should have. One that doesn't fit stays a text,
@@ -169,9 +177,9 @@ impl Kind {
         let read = match self {
             Self::Number { .. } => text.parse().ok().map(Value::Integer),
             Self::Switch => text.parse().ok().map(Value::Boolean),
-            Self::Origins => {
-                let origins = text.split(',').map(|one| Value::from(one.trim()));
-                Some(Value::Array(origins.collect()))
+            Self::Origins | Self::SomeOf(_) => {
+                let parts = text.split(',').map(|one| Value::from(one.trim()));
+                Some(Value::Array(parts.collect()))
             }
             _ => None,
         };
@@ -188,7 +196,11 @@ impl Kind {
                     |one: &Value| one.as_str().is_some_and(|t| t == "*" || is_web_address(t));
                 origins.iter().all(is_origin)
             }
-            (Self::Switch | Self::Number { .. } | Self::Origins, _) => false,
+            (Self::SomeOf(choices), Value::Array(some)) => {
+                let is_choice = |one: &Value| one.as_str().is_some_and(|t| choices.contains(&t));
+                !some.is_empty() && some.iter().all(is_choice)
+            }
+            (Self::Switch | Self::Number { .. } | Self::Origins | Self::SomeOf(_), _) => false,
             (_, Value::String(text)) => self.accepts_text(text),
             _ => false,
         }
@@ -213,7 +225,8 @@ impl Kind {
             Self::SigningKey => text.len() >= MIN_SECRET_BYTES,
             Self::PostgresUrl => crate::db::is_url(text),
             Self::SmtpUrl => crate::adapters::mailer::is_smtp_url(text),
-            Self::Switch | Self::Number { .. } | Self::Origins => false,
+            Self::RedisUrl => crate::adapters::redis::is_url(text),
+            Self::Switch | Self::Number { .. } | Self::Origins | Self::SomeOf(_) => false,
         }
     }
 
@@ -227,6 +240,7 @@ impl Kind {
                 format!("a whole number{of} from {min} to {max}")
             }
             Self::OneOf(choices) => format!("one of: {}", choices.join(", ")),
+            Self::SomeOf(choices) => format!("a list of one or several of: {}", choices.join(", ")),
             Self::Word | Self::Secret => "letters, digits and signs of ASCII".to_owned(),
             Self::Listen => {
                 "an IP address and a port, such as 127.0.0.1:8001, or unix:/path/to.sock".to_owned()
@@ -252,6 +266,7 @@ impl Kind {
                 "an address such as postgresql://user:password@host/database".to_owned()
             }
             Self::SmtpUrl => "an address such as smtps://user:password@host".to_owned(),
+            Self::RedisUrl => "an address such as rediss://user:password@host:6379/0".to_owned(),
         }
     }
 }
@@ -330,6 +345,7 @@ mod tests {
             (Kind::SigningKey, "0123456789abcdef0123456789abcdef", "0123456789abcdef"),
             (Kind::PostgresUrl, "postgresql://user:password@host/database", "mysql://host"),
             (Kind::SmtpUrl, "smtps://user:password@host", "host:25"),
+            (Kind::RedisUrl, "rediss://user:password@host:6379/0", "redis-sentinel://host"),
             (Kind::OneOf(&["text", "json"]), "json", "xml"),
         ];
         for (kind, good, bad) in cases {
@@ -353,5 +369,12 @@ mod tests {
             assert_eq!(Kind::Origins.accepts(&Kind::Origins.read(list)), is_good, "{list}");
         }
         assert!(!Kind::Origins.accepts(&text("*")), "a text in a file is no list");
+        let some = Kind::SomeOf(&["stdout", "file", "redis"]);
+        for (list, is_good) in
+            [("file", true), ("redis, stdout", true), ("", false), ("file,", false), ("no", false)]
+        {
+            assert_eq!(some.accepts(&some.read(list)), is_good, "{list}");
+        }
+        assert!(!some.accepts(&text("file")) && !some.accepts(&Value::Array(vec![])));
     }
 }

@@ -18,9 +18,10 @@ use super::{
 const PREFIX: &str = "TWOFOLD_";
 
 /// Variables with a name of their own, because every tool knows them.
-const WELL_KNOWN: [(&str, &str); 4] = [
+const WELL_KNOWN: [(&str, &str); 5] = [
     ("DATABASE_URL", "database.url"),
     ("DATABASE_DIRECT_URL", "database.direct_url"),
+    ("REDIS_URL", "redis.url"),
     ("SMTP_URL", "mail.smtp_url"),
     ("PG_BIN", "embedded.postgres_bin"),
 ];

@@ -104,6 +104,7 @@ pub struct Settings {
     pub mail: Mail,
     pub jobs: Jobs,
     pub storage: Storage,
+    pub redis: Redis,
     pub log: Log,
     pub docs: Docs,
     pub release: BTreeMap<String, Release>,
@@ -223,13 +224,22 @@ pub struct Storage {
     pub prefix: Option<String>,
 }
 
+/// Where Redis is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Redis {
+    /// Unset: there is none.
+    pub url: Option<SecretString>,
+    pub key_prefix: String,
+}
+
 /// What is logged, how and where.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Log {
     pub filter: String,
     pub format: LogFormat,
-    pub files: bool,
+    pub sinks: Vec<LogSink>,
     pub dir: PathBuf,
     pub retention_days: u32,
     pub sql: SqlLog,
@@ -242,6 +252,18 @@ pub struct Log {
 pub enum LogFormat {
     Text,
     Json,
+}
+
+/// Where log lines go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogSink {
+    /// What the process prints, on standard error.
+    Stdout,
+    /// A file for each day.
+    File,
+    /// A stream, from which they are collected into files.
+    Redis,
 }
 
 /// Which SQL statements are logged.

@@ -89,9 +89,10 @@ fn each_environment_has_its_file() {
     assert!(!production.docs.enabled && production.docs.staff_sign_in);
     assert!(production.log.sql == SqlLog::Slow);
     let test = start().variable("TWOFOLD_ENV", "test").load().expect("valid").settings;
-    assert!(!test.log.files);
+    assert_eq!(test.log.sinks, [LogSink::Stdout]);
     let development = start().load().expect("valid").settings;
-    assert!(development.log.files && development.log.sql == SqlLog::All);
+    assert_eq!(development.log.sinks, [LogSink::Stdout, LogSink::File]);
+    assert_eq!(development.log.sql, SqlLog::All);
 }
 
 #[test]

@@ -7,62 +7,52 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, BufWriter, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use chrono::{Days, NaiveDate};
 
+use super::category::Category;
 use crate::adapters::clock::Clock;
 
-/// Appends to `<dir>/<name>.<date>.log`; removes older files of this name when the day changes.
-pub(super) struct DailyFile {
-    dir: PathBuf,
-    name: &'static str,
-    retention_days: u32,
-    clock: Clock,
-    today: NaiveDate,
-    /// Flushed by the writing thread whenever it has caught up.
-    file: BufWriter<File>,
+/// Holds `<category>.<date>.log` for each of the last days.
+#[derive(Debug, Clone)]
+pub(super) struct Folder {
+    pub path: PathBuf,
+    /// How many days are kept, today included.
+    pub retention_days: u32,
 }
 
-impl DailyFile {
-    /// Makes the folder and today's file, if they aren't there.
-    ///
-    /// # Errors
-    /// When they can't be made or written.
-    pub fn open(
-        dir: &Path,
-        name: &'static str,
-        retention_days: u32,
-        clock: Clock,
-    ) -> io::Result<Self> {
-        let today = clock.now().date_naive();
-        let file = append_to(dir, name, today)?;
-        let daily = Self { dir: dir.to_owned(), name, retention_days, clock, today, file };
-        daily.prune();
-        Ok(daily)
+impl Folder {
+    /// The path of a day's file.
+    pub fn file(&self, category: Category, day: NaiveDate) -> PathBuf {
+        self.path.join(format!("{}.{day}.log", category.name()))
     }
 
-    /// Goes on with the old file as long as there can't be a new one.
-    fn turn(&mut self) {
-        let today = self.clock.now().date_naive();
-        if today != self.today
-            && let Ok(file) = append_to(&self.dir, self.name, today)
-        {
-            self.file = file;
-            self.today = today;
-            self.prune();
+    /// A day's file, to append to. Makes it, and the folder, if they aren't there.
+    pub fn open(&self, category: Category, day: NaiveDate) -> io::Result<File> {
+        if !self.path.is_dir() {
+            fs::DirBuilder::new().recursive(true).mode(0o750).create(&self.path)?;
         }
+        // Not through a link, which another account may have put there.
+        let no_links = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
+        let mut options = OpenOptions::new();
+        options.create(true).append(true).mode(0o640).custom_flags(no_links);
+        options.open(self.file(category, day))
     }
 
     /// Removes the files of days before the kept ones. What can't be removed is tried tomorrow.
-    fn prune(&self) {
+    pub fn prune(&self, category: Category, today: NaiveDate) {
         let kept = u64::from(self.retention_days.saturating_sub(1));
-        let Some(oldest) = self.today.checked_sub_days(Days::new(kept)) else { return };
-        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+        let Some(oldest) = today.checked_sub_days(Days::new(kept)) else { return };
+        for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let file_name = entry.file_name();
             let date = file_name.to_str().and_then(|file_name| {
-                let rest = file_name.strip_prefix(self.name)?.strip_prefix('.')?;
+                let rest = file_name.strip_prefix(category.name())?.strip_prefix('.')?;
                 rest.strip_suffix(".log")?.parse::<NaiveDate>().ok()
             });
             if date.is_some_and(|date| date < oldest) {
@@ -72,23 +62,55 @@ impl DailyFile {
     }
 }
 
-fn append_to(dir: &Path, name: &str, day: NaiveDate) -> io::Result<BufWriter<File>> {
-    if !dir.is_dir() {
-        fs::DirBuilder::new().recursive(true).mode(0o750).create(dir)?;
+/// Appends to the file of the day that it is; removes old ones when the day changes.
+pub(super) struct DailyFile {
+    folder: Folder,
+    category: Category,
+    clock: Clock,
+    today: NaiveDate,
+    /// Flushed by the writing thread whenever it has caught up.
+    file: BufWriter<File>,
+    /// Counts the lines that couldn't be written.
+    failed: Arc<AtomicU64>,
+}
+
+impl DailyFile {
+    /// Makes the folder and today's file, if they aren't there.
+    ///
+    /// # Errors
+    /// When they can't be made or written.
+    pub fn open(
+        folder: Folder,
+        category: Category,
+        clock: Clock,
+        failed: Arc<AtomicU64>,
+    ) -> io::Result<Self> {
+        let today = clock.now().date_naive();
+        let file = BufWriter::new(folder.open(category, today)?);
+        folder.prune(category, today);
+        Ok(Self { folder, category, clock, today, file, failed })
     }
-    let path = dir.join(format!("{name}.{day}.log"));
-    // Not through a link, which another account may have put there.
-    let no_links = rustix::fs::OFlags::NOFOLLOW.bits().cast_signed();
-    let mut options = OpenOptions::new();
-    options.create(true).append(true).mode(0o640).custom_flags(no_links);
-    Ok(BufWriter::new(options.open(path)?))
+
+    /// Goes on with the old file as long as there can't be a new one.
+    fn turn(&mut self) {
+        let today = self.clock.now().date_naive();
+        if today != self.today
+            && let Ok(file) = self.folder.open(self.category, today)
+        {
+            self.file = BufWriter::new(file);
+            self.today = today;
+            self.folder.prune(self.category, today);
+        }
+    }
 }
 
 impl Write for DailyFile {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         self.turn();
         // In one piece: a line is never cut by the end of the buffer.
-        self.file.write_all(line)?;
+        self.file.write_all(line).inspect_err(|_| {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        })?;
         Ok(line.len())
     }
 
@@ -99,9 +121,7 @@ impl Write for DailyFile {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use std::os::unix::fs::PermissionsExt;
+    use std::{collections::BTreeSet, os::unix::fs::PermissionsExt, path::Path};
 
     use chrono::TimeDelta;
 
@@ -119,8 +139,8 @@ mod tests {
 
     #[test]
     fn each_day_has_its_file_and_seven_days_are_kept_by_date() {
-        let folder = tempfile::tempdir().expect("temporary directory");
-        let (dir, clock) = (folder.path().join("logs"), Clock::default());
+        let place = tempfile::tempdir().expect("temporary directory");
+        let (dir, clock) = (place.path().join("logs"), Clock::default());
         let day = |back: i64| (clock.now() - TimeDelta::days(back)).date_naive();
         fs::create_dir(&dir).expect("directory");
         let old = |name: &str, back: i64| dir.join(format!("{name}.{}.log", day(back)));
@@ -132,7 +152,13 @@ mod tests {
             fs::write(dir.join(other), "kept\n").expect("file");
         }
 
-        let mut file = DailyFile::open(&dir, "application", 7, clock.clone()).expect("opened");
+        let folder = Folder { path: dir.clone(), retention_days: 7 };
+        let open = || {
+            let folder = folder.clone();
+            DailyFile::open(folder, Category::Application, clock.clone(), Arc::default())
+                .expect("opened")
+        };
+        let mut file = open();
         let expected = |days: std::ops::RangeInclusive<i64>| {
             let others =
                 ["sql.2020-01-01.log", "application.log", "application.old.log", "notes.txt"];
@@ -161,7 +187,7 @@ mod tests {
 
         // A restart appends.
         drop(file);
-        let mut file = DailyFile::open(&dir, "application", 7, clock.clone()).expect("opened");
+        let mut file = open();
         write(&mut file, b"again\n");
         assert_eq!(fs::read_to_string(old("application", 0)).expect("read"), "later\nagain\n");
     }

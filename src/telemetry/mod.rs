@@ -1,17 +1,27 @@
-//! Logs: lines for people or machines on standard error, and files by day. Every line of a request
-//! stands in its span and so carries the request id.
+//! Logs: lines for people or machines on standard error; and JSON lines in files by day, or in a
+//! Redis Stream from which they are collected into such files. Every line of a request stands in
+//! its span and so carries the request id.
 
 mod backtrace;
+mod category;
 mod chain;
+mod collected;
+mod collector;
 mod files;
+mod group;
+mod losses;
+mod shipper;
+mod sink;
+mod stream;
 
 use std::{
     io::{self, BufWriter, IsTerminal},
     path::PathBuf,
 };
 
+use tokio::sync::mpsc;
 use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
-use tracing_appender::non_blocking::{NonBlocking, WorkerGuard};
+use tracing_appender::non_blocking::WorkerGuard;
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt, filter_fn},
@@ -22,26 +32,40 @@ use tracing_subscriber::{
 };
 
 pub use backtrace::{Backtrace, show_backtraces};
+use category::Category;
+pub use category::SQL;
 pub use chain::Chain;
-use files::DailyFile;
+pub use collector::Collector;
+use files::Folder;
+pub use losses::Losses;
+use shipper::Shipper;
+use sink::{Files, Sink};
 
-use crate::adapters::clock::Clock;
+use crate::adapters::{clock::Clock, redis::Redis};
 
-/// The target of SQL statements, which have a file of their own.
-pub const SQL: &str = "twofold::sql";
+/// How lines stand on standard error. Elsewhere they are JSON always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Terminal {
+    Text,
+    Json,
+}
 
 /// What is logged, how and where.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// In the syntax of `EnvFilter`; what can't be read in it is left out.
     pub filter: String,
-    /// Lines on standard error as JSON. Files are JSON always.
-    pub json: bool,
-    /// The folder of the files, if there shall be any.
-    pub dir: Option<PathBuf>,
-    /// Whether all statements stand on standard error where they have no file of their own;
-    /// otherwise only slow and failed ones do.
-    pub sql_without_file: bool,
+    /// How lines stand on standard error, if they go there.
+    pub terminal: Option<Terminal>,
+    /// Whether lines go to files.
+    pub files: bool,
+    /// Lines go there; what can't goes to files.
+    pub redis: Option<Redis>,
+    /// The folder of the files.
+    pub dir: PathBuf,
+    /// Whether all statements stand on standard error where that is all there is; otherwise only
+    /// slow and failed ones do.
+    pub sql_on_terminal: bool,
     /// How many days the files are kept, today included.
     pub retention_days: u32,
     /// On a developer's own machine: libraries may write their finest lines, which can hold what
@@ -54,45 +78,65 @@ pub struct Options {
 pub struct Guard {
     /// The folder of the files, if there are any.
     pub dir: Option<PathBuf>,
+    pub losses: Losses,
+    // Before the files: it may have lines for them.
+    _shipper: Option<Shipper>,
     _workers: Vec<WorkerGuard>,
 }
 
 /// Sets up logging for the process; a second call, as in tests, keeps the first. Lines are written
-/// by threads of their own, so that a slow disk or terminal holds up no request.
+/// by threads of their own, so that a slow disk, terminal or Redis holds up no request.
 ///
 /// # Errors
 /// When the folder of the files can't be used; nothing is set up then.
 pub fn init(options: &Options, clock: &Clock) -> io::Result<Guard> {
-    let mut workers = Vec::new();
-    let mut writer = |worker: (NonBlocking, WorkerGuard)| {
-        workers.push(worker.1);
-        worker.0
-    };
-    let mut file = |name: &'static str| -> io::Result<Option<NonBlocking>> {
-        let Some(dir) = &options.dir else { return Ok(None) };
-        let file = DailyFile::open(dir, name, options.retention_days, clock.clone())?;
-        Ok(Some(writer(tracing_appender::non_blocking(file))))
-    };
-    let (application, sql) = (file("application")?, file("sql")?);
-    let terminal = writer(tracing_appender::non_blocking(BufWriter::new(io::stderr())));
+    let (mut losses, mut workers) = (Losses::default(), Vec::new());
+    let mut files = None;
+    if options.files || options.redis.is_some() {
+        let folder = Folder { path: options.dir.clone(), retention_days: options.retention_days };
+        let (opened, guards) = Files::open(&folder, clock, &mut losses)?;
+        files = Some(opened);
+        workers.extend(guards);
+    }
+    let terminal = options.terminal.map(|form| {
+        let (writer, guard) = tracing_appender::non_blocking(BufWriter::new(io::stderr()));
+        losses.too_fast.push(writer.error_counter());
+        workers.push(guard);
+        (form, writer)
+    });
+    let (mut queue, mut shipper) = (None, None);
+    if let Some(redis) = &options.redis {
+        let (sender, receiver) = mpsc::channel(sink::QUEUE);
+        let files = files.clone().filter(|_| !options.files);
+        shipper = Some(Shipper::start(redis.clone(), receiver, files, losses.clone())?);
+        queue = Some(sender);
+    }
 
-    let all_sql = sql.is_none() && options.sql_without_file;
-    let wanted =
-        move |meta: &Metadata<'_>| meta.target() != SQL || all_sql || *meta.level() <= Level::WARN;
-    let layer = fmt::layer().with_writer(terminal).with_target(false);
-    let terminal = if options.json {
-        json(layer).boxed()
-    } else {
-        layer
-            .with_ansi(io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none())
-            .boxed()
+    let all_sql = files.is_none() && options.sql_on_terminal;
+    let wanted = move |meta: &Metadata<'_>| {
+        Category::of(meta) != Category::Sql || all_sql || *meta.level() <= Level::WARN
     };
-    let application = application.map(|writer| json(fmt::layer().with_writer(writer)));
-    let sql = sql.map(|writer| json(fmt::layer().with_writer(writer)));
+    let terminal = terminal.map(|(form, writer)| {
+        let layer = fmt::layer().with_writer(writer).with_target(false);
+        if form == Terminal::Json {
+            return json(layer).boxed();
+        }
+        let is_coloured = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+        layer.with_ansi(is_coloured).boxed()
+    });
+    let sink = |category| {
+        let (files, queue, losses) = (files.clone()?, queue.clone(), losses.clone());
+        Some(Sink { category, files, is_file: options.files, queue, losses })
+    };
+    let of = |category| {
+        filter_fn(move |meta: &Metadata<'_>| meta.is_span() || Category::of(meta) == category)
+    };
+    let application = sink(Category::Application).map(|sink| json(fmt::layer().with_writer(sink)));
+    let sql = sink(Category::Sql).map(|sink| json(fmt::layer().with_writer(sink)));
     let _ = tracing_subscriber::registry()
         .with(terminal.with_filter(lines(options).and(filter_fn(wanted))))
-        .with(application.with_filter(lines(options).and(filter_fn(|meta| meta.target() != SQL))))
-        .with(sql.with_filter(filter_fn(|meta| meta.is_span() || meta.target() == SQL)))
+        .with(application.with_filter(lines(options).and(of(Category::Application))))
+        .with(sql.with_filter(of(Category::Sql)))
         .try_init();
 
     show_backtraces(options.is_development);
@@ -101,7 +145,8 @@ pub fn init(options: &Options, clock: &Clock) -> io::Result<Guard> {
         let message = panic.payload_as_str().unwrap_or("no message");
         tracing::error!(location, "panic: {message}{}", Backtrace::here());
     }));
-    Ok(Guard { dir: options.dir.clone(), _workers: workers })
+    let dir = files.map(|_| options.dir.clone());
+    Ok(Guard { dir, losses, _shipper: shipper, _workers: workers })
 }
 
 /// The lines that were asked for. Statements have a switch of their own.
@@ -112,7 +157,9 @@ where
     let libraries = if options.is_development { LevelFilter::TRACE } else { LevelFilter::INFO };
     let limited =
         filter_fn(move |meta| meta.target().starts_with("twofold") || *meta.level() <= libraries);
-    EnvFilter::new(&options.filter).or(filter_fn(|meta| meta.target() == SQL)).and(limited)
+    EnvFilter::new(&options.filter)
+        .or(filter_fn(|meta| Category::of(meta) == Category::Sql))
+        .and(limited)
 }
 
 /// One object for each line, with the request's span.

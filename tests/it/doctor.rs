@@ -10,6 +10,7 @@ use crate::support::{
     cluster::connect,
     connection::Certificate,
     program::{Program, dir, run, stderr, stdout},
+    redis::Redis,
     smtp::SmtpServer,
 };
 
@@ -77,6 +78,35 @@ async fn what_is_broken_is_named_with_what_to_do() {
     }
     assert!(!report.to_string().contains("canary") && !stderr(&output).contains("canary"));
     assert!(stderr(&output).contains("3 things are missing or broken"), "{}", stderr(&output));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_is_asked_where_there_is_one() {
+    let (dir, db, redis) = (dir(), TestDb::create().await, Redis::start().await);
+    let (certificate, url) = (Certificate::make(), redis.url());
+    let with_tls = redis.url_with_tls(&certificate).await;
+    let trusted = certificate.write(dir.path()).certificate;
+    let trusted = ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8"));
+    let wrong = url.replace("only-for-tests", "canary");
+    let nowhere = format!("redis://:canary@{}", nowhere());
+    for (url, trust, expected) in [
+        (&url, None, "ok"),
+        (&with_tls, Some(trusted), "ok"),
+        (&with_tls, None, "failed"),
+        (&wrong, None, "failed"),
+        (&nowhere, None, "failed"),
+    ] {
+        let mut variables = vec![
+            ("DATABASE_URL", db.url.as_str()),
+            ("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0"),
+            ("REDIS_URL", url),
+        ];
+        variables.extend(trust);
+        let (output, report) = doctor(dir.path(), &variables);
+        assert_eq!(finding(&report, "redis").0, expected, "{url}: {report}");
+        assert_eq!(output.status.success(), expected == "ok", "{report}");
+        assert!(!report.to_string().contains("canary") && !stderr(&output).contains("canary"));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -127,7 +127,7 @@ async fn a_fault_has_its_chain_and_in_development_a_backtrace() {
         let variables = [
             ("DATABASE_URL", db.url.as_str()),
             ("TWOFOLD_ENV", environment),
-            ("TWOFOLD_LOG__FILES", "true"),
+            ("TWOFOLD_LOG__SINKS", "stdout,file"),
             // The request's span is there even so.
             ("TWOFOLD_LOG__FILTER", "warn"),
         ];
@@ -371,7 +371,7 @@ async fn canaries(environment: &str, filter: &str) {
     let variables = [
         ("DATABASE_URL", db.url.as_str()),
         ("TWOFOLD_ENV", environment),
-        ("TWOFOLD_LOG__FILES", "true"),
+        ("TWOFOLD_LOG__SINKS", "stdout,file"),
         ("TWOFOLD_LOG__FILTER", filter),
         ("TWOFOLD_LOG__SQL", "all"),
         ("TWOFOLD_PASSWORDS__MEMORY_KIB", "8"),

@@ -37,6 +37,7 @@ mod jobs_processes;
 mod keyset;
 mod listening;
 mod lists;
+mod log_collection;
 mod logs;
 mod mail;
 mod methods;

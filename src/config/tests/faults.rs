@@ -102,6 +102,12 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             set("DATABASE_URL", "mysql://hidden@db/x"),
             Expected("database.url", "DATABASE_URL", "postgresql://"),
         ),
+        (set("REDIS_URL", "hidden:6379"), Expected("redis.url", "variable REDIS_URL", "rediss://")),
+        (file("[log]\nsinks = []"), Expected("log.sinks", line(2), "stdout, file, redis")),
+        (
+            file("[log]\nsinks = \"file\""),
+            Expected("log.sinks", line(2), "a list of one or several"),
+        ),
         (set("SMTP_URL", "hidden"), Expected("mail.smtp_url", "variable SMTP_URL", "smtps://")),
         (
             set("TWOFOLD_AUTH__CLIENT__SECRET", "hidden"),
@@ -200,6 +206,10 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
         (
             set("TWOFOLD_CORS__CLIENT_ORIGINS", "https://app.shop.test,"),
             Expected("cors.client_origins", "ORIGINS", "such as https://app.example.com"),
+        ),
+        (
+            set("TWOFOLD_LOG__SINKS", "stdout,redis"),
+            Expected("log.sinks", "SINKS", "without redis.url"),
         ),
         // Preview and production.
         (

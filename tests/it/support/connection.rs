@@ -10,7 +10,9 @@ use hyper::{
 };
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::{
-    ClientConfig, RootCertStore, SupportedProtocolVersion, crypto::ring, pki_types::CertificateDer,
+    ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    crypto::ring,
+    pki_types::{CertificateDer, PrivateKeyDer},
 };
 use serde_json::Value;
 use tokio::{
@@ -18,7 +20,7 @@ use tokio::{
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::{TlsConnector, client::TlsStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
 use twofold::server::TlsFiles;
 
 /// Sends one request and reads the answer: a status and JSON.
@@ -118,6 +120,14 @@ impl Certificate {
 
     pub fn der(&self) -> &CertificateDer<'static> {
         self.0.cert.der()
+    }
+
+    /// Ends TLS with it.
+    pub fn acceptor(&self) -> TlsAcceptor {
+        let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder().with_no_client_auth();
+        let config = config.with_single_cert(vec![self.der().clone()], key).expect("a pair");
+        TlsAcceptor::from(Arc::new(config))
     }
 
     /// Writes it and its key into a folder.

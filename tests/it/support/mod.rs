@@ -7,6 +7,8 @@ pub mod contract;
 pub mod frozen;
 pub mod http;
 pub mod program;
+pub mod redis;
+mod redis_server;
 pub mod smtp;
 
 pub use app::TestApp;

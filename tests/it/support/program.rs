@@ -86,28 +86,41 @@ impl Program {
 
     pub fn start_as(dir: &Path, variables: &[(&str, &str)], uid: Option<u32>) -> Self {
         // As the README says it: without any command.
-        let mut command = match uid {
+        let command = match uid {
             Some(uid) => command_as(dir, &[], uid),
             None => command(dir, &[]),
         };
+        let mut program = Self::spawn(dir, command, variables);
+        let banner = program.wait_until_ready();
+        let is_address = |word: &&str| word.contains("://") || word.starts_with("unix:");
+        let address = banner.split_whitespace().find(is_address);
+        let address = address.and_then(|a| a.split("/api/").next()).expect("an address");
+        address.trim_end_matches('/').clone_into(&mut program.base);
+        program
+    }
+
+    /// Another command that runs until it is stopped.
+    pub fn start_command(dir: &Path, args: &[&str], variables: &[(&str, &str)]) -> Self {
+        let mut program = Self::spawn(dir, command(dir, args), variables);
+        program.wait_until_ready();
+        program
+    }
+
+    fn spawn(dir: &Path, mut command: Command, variables: &[(&str, &str)]) -> Self {
         command.env("TWOFOLD_SERVER__LISTEN", "127.0.0.1:0").envs(variables.iter().copied());
         command.stdout(File::create(dir.join("stdout")).expect("file"));
         command.stderr(File::create(dir.join("stderr")).expect("file"));
         let child = command.spawn().expect("it starts");
-        let mut program = Self { child, base: String::new(), dir: dir.to_owned() };
-        program.base = program.wait_for_address();
-        program
+        Self { child, base: String::new(), dir: dir.to_owned() }
     }
 
-    fn wait_for_address(&mut self) -> String {
+    /// Returns what it says then.
+    fn wait_until_ready(&mut self) -> String {
         let started = Instant::now();
         loop {
             let banner = self.stdout();
             if banner.contains("Stop with Ctrl-C") {
-                let is_address = |word: &&str| word.contains("://") || word.starts_with("unix:");
-                let address = banner.split_whitespace().find(is_address);
-                let address = address.and_then(|a| a.split("/api/").next()).expect("an address");
-                return address.trim_end_matches('/').to_owned();
+                return banner;
             }
             let ended = self.child.try_wait().expect("asked");
             assert!(ended.is_none(), "it ended: {}{banner}", self.stderr());

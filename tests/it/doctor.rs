@@ -84,7 +84,7 @@ async fn what_is_broken_is_named_with_what_to_do() {
 async fn redis_is_asked_where_there_is_one() {
     let (dir, db, redis) = (dir(), TestDb::create().await, Redis::start().await);
     let (certificate, url) = (Certificate::make(), redis.url());
-    let with_tls = redis.url_with_tls(&certificate).await;
+    let with_tls = Redis::url_with_tls(certificate.in_front_of(redis.port).await);
     let trusted = certificate.write(dir.path()).certificate;
     let trusted = ("SSL_CERT_FILE", trusted.to_str().expect("UTF-8"));
     let wrong = url.replace("only-for-tests", "canary");

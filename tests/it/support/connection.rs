@@ -1,6 +1,6 @@
 //! HTTP over one connection of any kind, and certificates for it.
 
-use std::{fs, path::Path, sync::Arc, time::Duration};
+use std::{fs, net::Ipv4Addr, path::Path, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt, Full};
 use hyper::{
@@ -16,8 +16,8 @@ use rustls::{
 };
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader},
-    net::TcpStream,
+    io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
     time::timeout,
 };
 use tokio_rustls::{TlsAcceptor, TlsConnector, client::TlsStream};
@@ -122,8 +122,25 @@ impl Certificate {
         self.0.cert.der()
     }
 
-    /// Ends TLS with it.
-    pub fn acceptor(&self) -> TlsAcceptor {
+    /// Ends TLS with it in front of this port on loopback; returns the port to connect to.
+    pub async fn in_front_of(&self, port: u16) -> u16 {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("bound");
+        let own_port = listener.local_addr().expect("bound").port();
+        let acceptor = self.acceptor();
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let mut client = acceptor.accept(client).await?;
+                    let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+                    copy_bidirectional(&mut client, &mut server).await
+                });
+            }
+        });
+        own_port
+    }
+
+    fn acceptor(&self) -> TlsAcceptor {
         let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key");
         let config = ServerConfig::builder().with_no_client_auth();
         let config = config.with_single_cert(vec![self.der().clone()], key).expect("a pair");

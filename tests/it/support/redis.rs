@@ -14,16 +14,13 @@ use fred::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
-use tokio::{
-    io::copy_bidirectional,
-    net::{TcpListener, TcpStream},
-};
+use tokio::net::TcpListener;
 use twofold::{
     adapters::redis::{self, Connection},
     embedded::child,
 };
 
-use super::{connection::Certificate, redis_server};
+use super::redis_server;
 
 /// How long it may take to start.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -33,7 +30,7 @@ const PASSWORD: &str = "only-for-tests";
 /// Killed when dropped.
 pub struct Redis {
     child: Child,
-    port: u16,
+    pub port: u16,
     dir: TempDir,
 }
 
@@ -69,21 +66,8 @@ impl Redis {
         format!("redis://:{PASSWORD}@127.0.0.1:{}", self.port)
     }
 
-    /// Its address with TLS, which ends in front of it with this certificate.
-    pub async fn url_with_tls(&self, certificate: &Certificate) -> String {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("bound");
-        let port = listener.local_addr().expect("bound").port();
-        let (acceptor, behind) = (certificate.acceptor(), (Ipv4Addr::LOCALHOST, self.port));
-        tokio::spawn(async move {
-            while let Ok((client, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
-                tokio::spawn(async move {
-                    let mut client = acceptor.accept(client).await?;
-                    let mut server = TcpStream::connect(behind).await?;
-                    copy_bidirectional(&mut client, &mut server).await
-                });
-            }
-        });
+    /// The same where TLS is in front of it, at a port of `localhost`.
+    pub fn url_with_tls(port: u16) -> String {
         format!("rediss://:{PASSWORD}@localhost:{port}")
     }
 

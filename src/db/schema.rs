@@ -138,6 +138,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    notifications (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        kind -> Text,
+        data -> Jsonb,
+        read_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     user_one_time_codes (user_id, purpose) {
         user_id -> Uuid,
         purpose -> Text,
@@ -186,6 +198,7 @@ diesel::table! {
 
 diesel::joinable!(admin_sessions -> admins (account_id));
 diesel::joinable!(job_attempts -> jobs (job_id));
+diesel::joinable!(notifications -> users (user_id));
 diesel::joinable!(user_one_time_codes -> users (user_id));
 diesel::joinable!(user_sessions -> users (account_id));
 diesel::joinable!(users -> admins (status_changed_by));
@@ -200,6 +213,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     job_workers,
     jobs,
     mails,
+    notifications,
     user_one_time_codes,
     user_sessions,
     users,

@@ -5,6 +5,7 @@ pub mod cursors;
 pub mod demo;
 pub mod email_address;
 pub mod error;
+pub mod events;
 pub mod expected;
 pub mod health;
 pub mod idempotency;

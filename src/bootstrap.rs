@@ -20,7 +20,12 @@ pub use error::StartError;
 pub use storage::storage;
 
 use crate::{
-    adapters::{clock::Clock, mailer::Mailer, random::Random, storage::Storage},
+    adapters::{
+        clock::Clock,
+        mailer::{BrevoOptions, Mailer, Transport},
+        random::Random,
+        storage::Storage,
+    },
     api::{
         self, Additions,
         client::v1::config::PlatformRelease,
@@ -171,7 +176,6 @@ pub fn core(
     let request_limit = Duration::from_millis(settings.server.request_timeout_ms);
     Ok(Core {
         db: Db::new(database.url.clone(), pool, clock.clone()),
-        clock,
         random: Random,
         passwords: Passwords::new(
             hashing.memory_kib,
@@ -184,10 +188,11 @@ pub fn core(
         cursors: CursorKey::new(&client_secret),
         client_sessions: sessions(Realm::Client, &client_secret, &auth.client),
         staff_sessions: sessions(Realm::Backoffice, &staff_secret, &auth.backoffice),
-        mails: Mails::new(mailer(settings)?)?,
+        mails: Mails::new(mailer(settings, &clock)?, settings.mail.rate_per_second),
         idempotency: Idempotency::new(&client_secret, &staff_secret, request_limit),
         storage,
         health: Health::new(database.is_embedded(), settings.storage.bucket.is_none()),
+        clock,
     })
 }
 
@@ -238,18 +243,29 @@ fn sessions(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Sessions {
     }
 }
 
-/// The configured way to send mail.
+/// The configured ways to send mail: where there are two, the second is for when the first takes none.
 ///
 /// # Errors
 /// When the outbox can't be made, or an address is of no use.
-pub fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
+pub fn mailer(settings: &Settings, clock: &Clock) -> Result<Mailer, StartError> {
     let mail = &settings.mail;
+    let mut transports = Vec::new();
     if let Some(url) = &mail.smtp_url {
-        return Ok(Mailer::smtp(&mail.from, url.expose_secret())?);
+        transports.push(Transport::smtp(url.expose_secret())?);
     }
-    let folder = data_dir(settings)?.join("outbox");
-    data_dir::make_private_dir(&folder)?;
-    Ok(Mailer::outbox(&mail.from, folder)?)
+    if let Some(api_key) = &mail.brevo_api_key {
+        let options = BrevoOptions { url: mail.brevo_url.clone(), api_key: api_key.clone() };
+        transports.push(Transport::brevo(&options)?);
+        if mail.first == config::MailTransport::Brevo {
+            transports.rotate_right(1);
+        }
+    }
+    if transports.is_empty() {
+        let folder = data_dir(settings)?.join("outbox");
+        data_dir::make_private_dir(&folder)?;
+        transports.push(Transport::outbox(folder));
+    }
+    Ok(Mailer::new(&mail.from, transports, clock.clone())?)
 }
 
 fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretString, StartError> {

@@ -45,6 +45,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    mail_pace (only_row) {
+        only_row -> Bool,
+        next_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     mails (id) {
         id -> Uuid,
         recipient -> Text,
@@ -56,6 +65,17 @@ diesel::table! {
         last_error -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        template -> Nullable<Text>,
+        locale -> Nullable<Text>,
+        html -> Nullable<Text>,
+        template_values -> Nullable<Jsonb>,
+        requested_by -> Nullable<Text>,
+        requested_by_id -> Nullable<Uuid>,
+        request_id -> Nullable<Text>,
+        resend_of -> Nullable<Uuid>,
+        transport -> Nullable<Text>,
+        provider_id -> Nullable<Text>,
+        sent_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -115,6 +135,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     admin_sessions,
     admins,
     idempotency_keys,
+    mail_pace,
     mails,
     user_one_time_codes,
     user_sessions,

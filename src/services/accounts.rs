@@ -3,14 +3,14 @@
 //! No answer tells whether an address has an account (ASVS 5.0, 6.3.8).
 
 use chrono::{DateTime, Utc};
-use minijinja::context;
+use minijinja::{Value, context};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
     Code, Core, Expected, Result,
     email_address::EmailAddress,
-    mails::Template,
+    mails::{self, DEFAULT_LOCALE, Template},
     one_time_codes::{self, CODE_LIFE, TOKEN_LIFE},
     passwords::check_policy,
     sessions::TokenPair,
@@ -45,9 +45,7 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
         send_verification_code(core, &mut tx, &user).await?;
     } else if let Some(user) = users::lock_by_email(&mut tx, email).await? {
         if user.email_verified_at.is_some() {
-            core.mails
-                .queue(core, &mut tx, email, Template::AlreadyRegistered, context! {})
-                .await?;
+            send(core, &mut tx, email, Template::AlreadyRegistered, context! {}).await?;
         } else {
             users::replace_unverified(&mut tx, user.id, name, &hash, now).await?;
             send_verification_code(core, &mut tx, &user).await?;
@@ -72,7 +70,12 @@ pub async fn resend_code(core: &Core, origin: &Origin, email: &EmailAddress) -> 
 async fn send_verification_code(core: &Core, tx: &mut Tx, user: &User) -> Result<()> {
     let code = one_time_codes::issue_code(core, tx, user.id, Purpose::VerifyEmail).await?;
     let values = context! { code, minutes => CODE_LIFE.num_minutes() };
-    core.mails.queue(core, tx, &user.email, Template::VerifyEmail, values).await
+    send(core, tx, &user.email, Template::VerifyEmail, values).await
+}
+
+async fn send(core: &Core, tx: &mut Tx, to: &str, template: Template, values: Value) -> Result<()> {
+    let request = mails::Request { recipient: to, template, locale: DEFAULT_LOCALE, values };
+    core.mails.queue(core, tx, request).await
 }
 
 /// Marks an address as verified.
@@ -160,7 +163,7 @@ pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress)
         let token =
             one_time_codes::issue_token(core, &mut tx, user.id, Purpose::ResetPassword).await?;
         let values = context! { token, minutes => TOKEN_LIFE.num_minutes() };
-        core.mails.queue(core, &mut tx, &user.email, Template::ResetPassword, values).await?;
+        send(core, &mut tx, &user.email, Template::ResetPassword, values).await?;
     }
     Ok(tx.commit().await?)
 }

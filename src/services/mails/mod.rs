@@ -1,6 +1,7 @@
 //! Mail: written with the change that asks for it, sent soon afterwards, at least once.
 
 mod delivery;
+pub mod managed;
 mod render;
 mod template;
 

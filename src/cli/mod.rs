@@ -8,6 +8,7 @@ mod dev;
 mod doctor;
 mod documents;
 mod health;
+mod mail;
 mod migrate;
 mod output;
 mod seed;
@@ -104,6 +105,14 @@ The database's address is that of the first start; other settings are read at ea
   twofold health
   until twofold health; do sleep 1; done")]
     Health,
+    /// Find out whether mail can be sent
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  twofold mail test --to ada@example.com
+  twofold mail test --to ada@example.com --json | jq -r .transport"
+    )]
+    Mail(mail::Mail),
     /// Fill the database with demo users; not in production
     #[command(after_help = "Examples:
   twofold seed
@@ -176,6 +185,10 @@ fn run(command: Command, output: Output) -> Outcome {
         Command::Admin(command) => {
             let (settings, _guard) = one_shot()?;
             block_on(admin::run(&settings, command, output))
+        }
+        Command::Mail(command) => {
+            let (settings, _guard) = one_shot()?;
+            block_on(mail::run(&settings, command, output))
         }
         Command::Seed(seed) => {
             let (settings, _guard) = one_shot()?;

@@ -16,8 +16,8 @@ pub(super) struct Letter<'a> {
 
 impl<'a> Letter<'a> {
     /// # Errors
-    /// [`MailError::Invalid`] for a recipient that is anything but one bare address, and for a subject of more
-    /// than one line.
+    /// [`MailError::Invalid`] for a recipient that is anything but one bare address, and for a subject that is
+    /// or holds more than one line.
     pub fn new(from: &'a Mailbox, mail: &'a Mail) -> Result<Self, MailError> {
         // Quoted names and comments are legal (RFC 5322, 3.4) and read differently by servers.
         let has_syntax = |c: char| {
@@ -28,7 +28,8 @@ impl<'a> Letter<'a> {
         if mail.recipient.contains(has_syntax) {
             return Err(MailError::invalid("the recipient is no bare address"));
         }
-        if mail.subject.contains(char::is_control) {
+        // An encoded word (RFC 2047, 2) would be decoded by who reads the mail, line ends and all.
+        if mail.subject.contains(char::is_control) || mail.subject.contains("=?") {
             return Err(MailError::invalid("the subject is no line of text"));
         }
         let to = mail.recipient.parse::<Address>().map_err(MailError::invalid)?;

@@ -35,16 +35,18 @@ impl Smtp {
 
     pub async fn send(&self, message: Message) -> Result<(), MailError> {
         let Err(error) = self.0.send(message).await else { return Ok(()) };
-        if error.is_client() {
-            return Err(MailError::invalid(error));
-        }
         let code = error.status().map(u16::from);
         // A server that works but for this mail has something against it, whatever it calls that: it must
         // not be taken for down, or one mail would keep all others back.
         let is_of_the_mail =
             !code.is_some_and(|code| NOT_OF_THE_MAIL.contains(&code)) && self.check().await.is_ok();
         let why = told(&error);
-        Err(if is_of_the_mail { MailError::Refused(why) } else { MailError::unavailable(why) })
+        Err(match (is_of_the_mail, error.is_client()) {
+            (false, _) => MailError::unavailable(why),
+            // It can't be sent to this server at all, such as an address that isn't ASCII.
+            (true, true) => MailError::Invalid(why),
+            (true, false) => MailError::Refused(why),
+        })
     }
 }
 

@@ -98,9 +98,10 @@ fn file(template: Template, locale: &str, extension: &str) -> String {
     format!("{locale}/{}.{extension}", template.name())
 }
 
-/// Nothing that a value brings along begins another line, which would be another header.
+/// Nothing that a value brings along begins another line, which would be another header, or an encoded word
+/// (RFC 2047, 2), which programs that read mail would decode into one.
 fn one_line(text: &str) -> String {
-    let spaced = text.replace(char::is_control, " ");
+    let spaced = text.replace(char::is_control, " ").replace("=?", "= ?");
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

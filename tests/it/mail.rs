@@ -11,12 +11,12 @@ use crate::support::{
     smtp::{Received, SmtpServer},
 };
 
-async fn register(app: &TestApp, email: &str) {
+pub async fn register(app: &TestApp, email: &str) {
     let body = json!({"email": email, "password": PASSWORD});
     app.post("/api/v1/auth/register", body).send().await.assert_done();
 }
 
-async fn wait<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn wait<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     for _ in 0..1000 {
         if let Some(value) = condition().await {
             return value;
@@ -26,12 +26,12 @@ async fn wait<T>(mut condition: impl AsyncFnMut() -> Option<T>) -> T {
     panic!("it did not come true");
 }
 
-async fn received(server: &SmtpServer, count: usize) -> Vec<Received> {
+pub async fn received(server: &SmtpServer, count: usize) -> Vec<Received> {
     wait(async || Some(server.received()).filter(|mails| mails.len() >= count)).await
 }
 
 /// State, attempts, and whether there is a body, by recipient.
-async fn row(db: &Client, recipient: &str) -> (String, i32, bool) {
+pub async fn row(db: &Client, recipient: &str) -> (String, i32, bool) {
     let sql = "SELECT state, attempts, body IS NOT NULL FROM mails WHERE recipient = $1";
     let row = db.query_one(sql, &[&recipient]).await.expect("one mail");
     (row.get(0), row.get(1), row.get(2))

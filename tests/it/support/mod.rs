@@ -1,6 +1,7 @@
 //! What all tests stand on: a PostgreSQL of their own, the application, and a small client.
 
 pub mod app;
+pub mod brevo;
 pub mod cluster;
 pub mod connection;
 pub mod contract;
@@ -8,6 +9,7 @@ pub mod frozen;
 pub mod http;
 pub mod program;
 pub mod smtp;
+pub mod smtp_process;
 
 pub use app::TestApp;
 pub use cluster::TestDb;

@@ -26,6 +26,7 @@ pub struct OutboxMail {
     pub recipient: String,
     pub subject: String,
     pub text: String,
+    pub html: String,
     /// When it was written, RFC 3339.
     pub date: String,
 }
@@ -46,6 +47,7 @@ pub fn read_outbox(folder: &Path) -> io::Result<Vec<OutboxMail>> {
                 recipient: message.to()?.first()?.address()?.to_owned(),
                 subject: message.subject()?.to_owned(),
                 text: message.body_text(0)?.into_owned(),
+                html: message.body_html(0).unwrap_or_default().into_owned(),
                 date: message.date().map(mail_parser::DateTime::to_rfc3339).unwrap_or_default(),
             })
         })

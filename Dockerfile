@@ -16,6 +16,7 @@ RUN mkdir -p src tests/it \
 COPY config config
 COPY migrations migrations
 COPY src src
+COPY build.rs build.rs
 RUN cargo build --release --locked --no-default-features
 
 FROM debian:bookworm-slim

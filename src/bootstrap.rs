@@ -18,7 +18,13 @@ pub use error::StartError;
 pub use storage::storage;
 
 use crate::{
-    adapters::{clock::Clock, mailer::Mailer, random::Random, redis::Redis, storage::Storage},
+    adapters::{
+        clock::Clock,
+        mailer::{BrevoOptions, Mailer, Transport},
+        random::Random,
+        redis::Redis,
+        storage::Storage,
+    },
     api::{
         self, Additions,
         client::v1::config::PlatformRelease,
@@ -188,7 +194,6 @@ pub fn core(
     let (of_database, of_storage) = (database.is_embedded(), settings.storage.bucket.is_none());
     Ok(Core {
         db: Db::new(database.url.clone(), pool, clock.clone()),
-        clock,
         random: Random,
         // A flood of sign-ins leaves half of what is worked on to other requests.
         passwords: Arc::new(Passwords::new(
@@ -202,10 +207,11 @@ pub fn core(
         client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),
         staff_sessions: Arc::new(sessions(Realm::Backoffice, &staff_secret, &auth.backoffice)),
         jobs: Arc::new(registry.jobs(TimeDelta::days(settings.jobs.history_days.into()))),
-        mails: Arc::new(Mails::new(mailer(settings)?)?),
+        mails: Arc::new(Mails::new(mailer(settings, &clock)?, settings.mail.rate_per_second)),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
         health: Arc::new(Health::new(of_database, of_storage)),
+        clock,
     })
 }
 
@@ -300,18 +306,29 @@ fn sessions(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Sessions {
     }
 }
 
-/// The configured way to send mail.
+/// The configured ways to send mail: where there are two, the second is for when the first takes none.
 ///
 /// # Errors
 /// When the outbox can't be made, or an address is of no use.
-pub fn mailer(settings: &Settings) -> Result<Mailer, StartError> {
+pub fn mailer(settings: &Settings, clock: &Clock) -> Result<Mailer, StartError> {
     let mail = &settings.mail;
+    let mut transports = Vec::new();
     if let Some(url) = &mail.smtp_url {
-        return Ok(Mailer::smtp(&mail.from, url.expose_secret())?);
+        transports.push(Transport::smtp(url.expose_secret())?);
     }
-    let folder = data_dir(settings)?.join("outbox");
-    data_dir::make_private_dir(&folder)?;
-    Ok(Mailer::outbox(&mail.from, folder)?)
+    if let Some(api_key) = &mail.brevo_api_key {
+        let options = BrevoOptions { url: mail.brevo_url.clone(), api_key: api_key.clone() };
+        transports.push(Transport::brevo(&options)?);
+        if mail.first == config::MailTransport::Brevo {
+            transports.rotate_right(1);
+        }
+    }
+    if transports.is_empty() {
+        let folder = data_dir(settings)?.join("outbox");
+        data_dir::make_private_dir(&folder)?;
+        transports.push(Transport::outbox(folder));
+    }
+    Ok(Mailer::new(&mail.from, transports, clock.clone())?)
 }
 
 fn secret(settings: &Settings, realm: &str, auth: &RealmAuth) -> Result<SecretString, StartError> {

@@ -39,8 +39,7 @@ impl Background {
         let worker = worker(settings, database, core, Arc::new(registry));
         self.tasks.spawn(worker.run(stopped.clone()));
         let (waker, url) = (core.jobs.waker.clone(), database.direct_url.clone());
-        self.tasks.spawn(jobs::listen(waker, url, stopped.clone()));
-        self.tasks.spawn(jobs::mail::run(Arc::new(core.clone()), stopped));
+        self.tasks.spawn(jobs::listen(waker, url, stopped));
     }
 
     /// Lets what runs end, for a while after the time that jobs have for it.

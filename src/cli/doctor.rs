@@ -14,7 +14,7 @@ use super::{
     output::{Outcome, Output},
 };
 use crate::{
-    adapters::clock::Clock,
+    adapters::{clock::Clock, mailer::Mailer},
     bootstrap::{self, Database, StartError},
     config::{Loaded, LogSink, Settings},
     db::{
@@ -137,8 +137,8 @@ async fn services(settings: &Settings, database: &Database, findings: &mut Vec<F
             findings.push(Finding::failed("storage", Chain(&error).to_string(), remedy));
         }
     }
-    match bootstrap::mailer(settings) {
-        Ok(mailer) => findings.push(mail(&mailer).await),
+    match bootstrap::mailer(settings, &Clock::default()) {
+        Ok(mailer) => findings.extend(mail(&mailer).await),
         Err(error) => {
             let remedy = "mend what the message names";
             findings.push(Finding::failed("mail", Chain(&error).to_string(), remedy));
@@ -230,18 +230,22 @@ async fn migrating(database: &Database) -> Finding {
     }
 }
 
-async fn mail(mailer: &crate::adapters::mailer::Mailer) -> Finding {
-    let found = match mailer.outbox_folder() {
-        Some(_) => "goes to the outbox",
-        None => "the server takes mail",
-    };
-    match mailer.check().await {
-        Ok(()) => Finding::ok("mail", found),
-        Err(error) => {
-            let remedy = "check SMTP_URL: host, port, TLS, user and password";
-            Finding::failed("mail", Chain(&error).to_string(), remedy)
+/// Each way to send mail.
+async fn mail(mailer: &Mailer) -> Vec<Finding> {
+    let found = |(way, outcome): (_, Result<(), _>)| {
+        let (works, remedy) = match way {
+            "smtp" => ("the server takes mail", "check SMTP_URL: host, port, TLS, user, password"),
+            "brevo" => {
+                ("Brevo knows the key", "check TWOFOLD_MAIL__BREVO_API_KEY and what it may do")
+            }
+            _ => ("goes to the outbox", "let this account write there"),
+        };
+        match outcome {
+            Ok(()) => Finding::ok("mail", works),
+            Err(error) => Finding::failed("mail", format!("{way}: {error}"), remedy),
         }
-    }
+    };
+    mailer.check().await.into_iter().map(found).collect()
 }
 
 /// Nothing, if none is wanted.

@@ -9,6 +9,7 @@ mod doctor;
 mod documents;
 mod health;
 mod log_consumer;
+mod mail;
 mod migrate;
 mod output;
 mod seed;
@@ -122,6 +123,14 @@ The database's address is that of the first start; other settings are read at ea
 It needs redis.url, and runs until it is stopped, also while Redis is away. Several may run at the
 same time. Each line is written at least once, and carries its id in the stream.")]
     LogConsumer,
+    /// Find out whether mail can be sent
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  twofold mail test --to ada@example.com
+  twofold mail test --to ada@example.com --json | jq -r .transport"
+    )]
+    Mail(mail::Mail),
     /// Fill the database with demo users; not in production
     #[command(after_help = "Examples:
   twofold seed
@@ -204,6 +213,10 @@ fn run(command: Command, output: Output) -> Outcome {
         Command::Admin(command) => {
             let (settings, _guard) = one_shot()?;
             block_on(admin::run(&settings, command, output))
+        }
+        Command::Mail(command) => {
+            let (settings, _guard) = one_shot()?;
+            block_on(mail::run(&settings, command, output))
         }
         Command::Seed(seed) => {
             let (settings, _guard) = one_shot()?;

@@ -12,7 +12,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
-    bootstrap::StartError, config::ConfigError, db::migrations::MigrationError, telemetry::Chain,
+    adapters::mailer::MailError, bootstrap::StartError, config::ConfigError,
+    db::migrations::MigrationError, telemetry::Chain,
 };
 
 pub(super) type Failure = Box<dyn Error + Send + Sync>;
@@ -72,6 +73,9 @@ fn exit_code(failure: &(dyn Error + 'static)) -> u8 {
         Some(error) if error.is_in_use() => return IN_USE,
         Some(error) if error.is_of_database() => return UNAVAILABLE,
         _ => {}
+    }
+    if let Some(MailError::Unavailable { .. }) = failure.downcast_ref() {
+        return UNAVAILABLE;
     }
     match failure.downcast_ref::<MigrationError>() {
         Some(MigrationError::Connect(_)) => UNAVAILABLE,

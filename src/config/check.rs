@@ -177,9 +177,10 @@ fn real_services(settings: &Settings, rules: &mut Rules<'_>) {
         let problem = format!("is missing; {place} has no embedded database");
         rules.broken(&["database.url"], &problem, "set DATABASE_URL");
     }
-    if settings.mail.smtp_url.is_none() {
+    if settings.mail.smtp_url.is_none() && settings.mail.brevo_api_key.is_none() {
         let problem = format!("is missing; {place} has no outbox");
-        rules.broken(&["mail.smtp_url"], &problem, "set SMTP_URL");
+        let keys = ["mail.smtp_url", "mail.brevo_api_key"];
+        rules.broken(&keys, &problem, "set SMTP_URL, or the key of Brevo");
     }
 }
 
@@ -212,9 +213,13 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
         }
         Some(_) => {}
     }
-    if settings.storage.endpoint.as_ref().is_some_and(|url| !has_scheme(url, "https")) {
-        let remedy = "give an https:// address";
-        rules.broken(&["storage.endpoint"], "is not encrypted", remedy);
+    let endpoint = settings.storage.endpoint.as_ref();
+    for (key, url) in
+        [("storage.endpoint", endpoint), ("mail.brevo_url", Some(&settings.mail.brevo_url))]
+    {
+        if url.is_some_and(|url| !has_scheme(url, "https")) {
+            rules.broken(&[key], "is not encrypted", "give an https:// address");
+        }
     }
     for (key, origins) in origins(settings) {
         if origins.iter().any(|origin| has_scheme(origin, "http")) {

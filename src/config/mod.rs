@@ -194,9 +194,22 @@ pub struct Passwords {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mail {
-    /// Unset: mails go to the outbox under `data_dir`.
+    /// Unset, as is Brevo's key: mails go to the outbox under `data_dir`.
     pub smtp_url: Option<SecretString>,
+    pub brevo_api_key: Option<SecretString>,
+    pub brevo_url: String,
+    pub first: MailTransport,
     pub from: String,
+    /// Unset: as fast as can be.
+    pub rate_per_second: Option<u32>,
+}
+
+/// A way to send mail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailTransport {
+    Smtp,
+    Brevo,
 }
 
 /// Work that no request waits for.

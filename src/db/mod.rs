@@ -11,6 +11,8 @@ pub mod idempotency_keys;
 pub mod inspect;
 pub mod jobs;
 pub mod keyset;
+mod like;
+pub mod mail_pace;
 pub mod mails;
 mod manager;
 pub mod migrations;
@@ -27,6 +29,7 @@ pub mod users;
 
 pub use connect::is_url;
 pub use error::DbError;
+use like::contains;
 pub use pool::{Db, PoolSettings, Pooled};
 pub use sql_log::{Logged, SqlLog};
 pub use tx::{Actor, Origin, Tx};

@@ -123,6 +123,15 @@ diesel::table! {
 }
 
 diesel::table! {
+    mail_pace (only_row) {
+        only_row -> Bool,
+        next_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     mails (id) {
         id -> Uuid,
         recipient -> Text,
@@ -130,10 +139,20 @@ diesel::table! {
         body -> Nullable<Text>,
         state -> Text,
         attempts -> Int4,
-        next_attempt_at -> Timestamptz,
         last_error -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        template -> Nullable<Text>,
+        locale -> Nullable<Text>,
+        html -> Nullable<Text>,
+        template_values -> Nullable<Jsonb>,
+        requested_by -> Nullable<Text>,
+        requested_by_id -> Nullable<Uuid>,
+        request_id -> Nullable<Text>,
+        resend_of -> Nullable<Uuid>,
+        transport -> Nullable<Text>,
+        provider_id -> Nullable<Text>,
+        sent_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -212,6 +231,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     job_schedules,
     job_workers,
     jobs,
+    mail_pace,
     mails,
     notifications,
     user_one_time_codes,

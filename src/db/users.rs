@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Conn,
+    Conn, contains,
     keyset::{Window, sortable},
     schema::{user_sessions, users},
     text_enum,
@@ -342,25 +342,4 @@ pub async fn list(
     window: &Window<UserSort>,
 ) -> QueryResult<Vec<User>> {
     listed(filter, window).select(User::as_select()).load(conn).await
-}
-
-/// A LIKE pattern in which nothing of `text` is special.
-fn contains(text: &str) -> String {
-    let mut pattern = String::from("%");
-    for character in text.chars() {
-        if matches!(character, '%' | '_' | '\\') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    pattern.push('%');
-    pattern
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn a_search_text_has_no_wildcards() {
-        assert_eq!(super::contains(r"50%_\x"), r"%50\%\_\\x%");
-    }
 }

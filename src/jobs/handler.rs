@@ -34,6 +34,13 @@ pub enum JobError {
         /// Not before then; otherwise after a pause that doubles with each try.
         after: Option<TimeDelta>,
     },
+    /// It can't be done for now, which is not its own fault: the try doesn't count.
+    #[error("postponed")]
+    Postpone {
+        #[source]
+        cause: Box<dyn std::error::Error + Send + Sync>,
+        after: TimeDelta,
+    },
     /// It can't succeed: it is given up.
     #[error("given up")]
     Fail(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -2,13 +2,19 @@
 
 pub mod cleanup;
 mod handler;
-pub mod mail;
+mod mail;
 mod registry;
 mod scheduler;
+mod users;
 mod wake;
 pub mod worker;
 
-use crate::services::jobs::Schedule;
+use crate::services::{
+    events::{PasswordChanged, PasswordResetRequested, UserVerified},
+    jobs::Schedule,
+    mails::DeliverMail,
+    reactions::{Notify, SendPasswordReset, SendWelcome},
+};
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
 pub use registry::Registry;
@@ -19,6 +25,13 @@ pub use worker::{Options, Worker};
 #[must_use]
 pub fn registry() -> Registry {
     Registry::default()
+        .handle::<DeliverMail>()
+        .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
+        .on(|event: &PasswordResetRequested| SendPasswordReset { user_id: event.user_id })
+        .on(|event: &PasswordChanged| Notify {
+            user_id: event.user_id,
+            about: "password_changed".to_owned(),
+        })
         .schedule::<CleanUp>(clean_up("tokens", "7 * * * *", What::Tokens))
         .schedule::<CleanUp>(clean_up("sessions", "17 3 * * *", What::Sessions))
         .schedule::<CleanUp>(clean_up("idempotency_keys", "27 * * * *", What::IdempotencyKeys))

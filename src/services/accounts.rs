@@ -3,15 +3,16 @@
 //! No answer tells whether an address has an account (ASVS 5.0, 6.3.8).
 
 use chrono::{DateTime, Utc};
-use minijinja::context;
+use minijinja::{Value, context};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
     Code, Core, Expected, Result,
     email_address::EmailAddress,
-    mails::Template,
-    one_time_codes::{self, CODE_LIFE, TOKEN_LIFE},
+    events::{PasswordChanged, PasswordResetRequested, UserRegistered, UserVerified},
+    mails::{self, DEFAULT_LOCALE, Template},
+    one_time_codes::{self, CODE_LIFE},
     passwords::check_policy,
     sessions::TokenPair,
 };
@@ -42,12 +43,11 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
     let (id, now) = (core.random.id(tx.now), tx.now);
     let row = NewUser { id, email, name, password_hash: &hash, now };
     if let Some(user) = users::insert(&mut tx, row).await? {
+        core.jobs.publish(core, &mut tx, &UserRegistered { user_id: id }).await?;
         send_verification_code(core, &mut tx, &user).await?;
     } else if let Some(user) = users::lock_by_email(&mut tx, email).await? {
         if user.email_verified_at.is_some() {
-            core.mails
-                .queue(core, &mut tx, email, Template::AlreadyRegistered, context! {})
-                .await?;
+            send(core, &mut tx, email, Template::AlreadyRegistered, context! {}).await?;
         } else {
             users::replace_unverified(&mut tx, user.id, name, &hash, now).await?;
             send_verification_code(core, &mut tx, &user).await?;
@@ -72,7 +72,12 @@ pub async fn resend_code(core: &Core, origin: &Origin, email: &EmailAddress) -> 
 async fn send_verification_code(core: &Core, tx: &mut Tx, user: &User) -> Result<()> {
     let code = one_time_codes::issue_code(core, tx, user.id, Purpose::VerifyEmail).await?;
     let values = context! { code, minutes => CODE_LIFE.num_minutes() };
-    core.mails.queue(core, tx, &user.email, Template::VerifyEmail, values).await
+    send(core, tx, &user.email, Template::VerifyEmail, values).await
+}
+
+async fn send(core: &Core, tx: &mut Tx, to: &str, template: Template, values: Value) -> Result<()> {
+    let request = mails::Request { recipient: to, template, locale: DEFAULT_LOCALE, values };
+    core.mails.queue(core, tx, request).await
 }
 
 /// Marks an address as verified.
@@ -91,6 +96,9 @@ pub async fn verify_email(
     if right {
         let now = tx.now;
         users::set_email_verified(&mut tx, user.id, now).await?;
+        if user.email_verified_at.is_none() {
+            core.jobs.publish(core, &mut tx, &UserVerified { user_id: user.id }).await?;
+        }
     }
     tx.commit().await?;
     if right { Ok(()) } else { Err(Code::InvalidCode.into()) }
@@ -155,12 +163,10 @@ pub async fn authenticate(core: &Core, token: &str) -> Result<(User, Uuid)> {
 /// When the database fails.
 pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
-    let user = users::lock_by_email(&mut tx, email.as_str()).await?;
+    let user = users::find_by_email(&mut tx, email.as_str()).await?;
     if let Some(user) = user.filter(|user| user.status == UserStatus::Active) {
-        let token =
-            one_time_codes::issue_token(core, &mut tx, user.id, Purpose::ResetPassword).await?;
-        let values = context! { token, minutes => TOKEN_LIFE.num_minutes() };
-        core.mails.queue(core, &mut tx, &user.email, Template::ResetPassword, values).await?;
+        let event = PasswordResetRequested { user_id: user.id };
+        core.jobs.publish(core, &mut tx, &event).await?;
     }
     Ok(tx.commit().await?)
 }
@@ -194,6 +200,10 @@ pub async fn reset_password(
     users::set_password(&mut tx, id, &hash, now).await?;
     users::set_email_verified(&mut tx, id, now).await?;
     core.client_sessions.end_all(&mut tx, id, None).await?;
+    if user.email_verified_at.is_none() {
+        core.jobs.publish(core, &mut tx, &UserVerified { user_id: id }).await?;
+    }
+    core.jobs.publish(core, &mut tx, &PasswordChanged { user_id: id }).await?;
     Ok(tx.commit().await?)
 }
 

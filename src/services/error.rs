@@ -125,6 +125,10 @@ catalogue! {
     IdempotencyKeyReused = 1401, Invalid, "idempotency_key_reused", "This idempotency key belongs to another request.";
     /// The first request with this key isn't answered yet: try again after `Retry-After`.
     IdempotencyKeyInFlight = 1402, Conflict, "idempotency_key_in_flight", "The first request with this idempotency key is still at work. Try again.";
+    /// It held a code or token, of which nothing is kept.
+    MailNotRepeatable = 1601, Conflict, "mail_not_repeatable", "What this mail said was not kept. Its recipient can ask for a new one.";
+    /// The mail is still to be sent, or tried again.
+    MailPending = 1602, Conflict, "mail_pending", "This mail is still on its way.";
 }
 
 /// A field that is not valid.

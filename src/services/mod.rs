@@ -13,6 +13,7 @@ pub mod jobs;
 pub mod mails;
 pub mod one_time_codes;
 pub mod passwords;
+pub mod reactions;
 pub mod sessions;
 pub mod staff;
 pub mod staff_pages;

@@ -38,7 +38,7 @@ enum Access {
 
 use Access::{Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 21] = [
+const OPERATIONS: [(&str, Access); 27] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -60,6 +60,12 @@ const OPERATIONS: [(&str, Access); 21] = [
     ("get_user", Staff),
     ("suspend_user", Staff),
     ("reactivate_user", Staff),
+    ("list_mails", Staff),
+    ("get_mail", Staff),
+    ("resend_mail", Staff),
+    ("send_test_mail", Staff),
+    ("list_mail_templates", Staff),
+    ("preview_mail_template", Staff),
 ];
 
 macro_rules! identities {

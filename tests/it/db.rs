@@ -209,38 +209,35 @@ async fn a_key_is_claimed_when_it_is_new_too_old_or_left_behind() {
 }
 
 #[tokio::test]
-async fn two_senders_never_take_the_same_mail() {
+async fn two_workers_never_take_the_same_job() {
     let test_db = TestDb::create().await;
     let db = pool(&test_db);
     let mut tx = db.begin(&origin()).await.expect("begun");
     let now = tx.now;
-    for _ in 0..2 {
-        let id = Random.id(now);
-        let new = NewMail { id, recipient: "a@example.com", subject: "s", body: "b", now };
-        mails::insert(&mut tx, new).await.expect("inserted");
-    }
+    let new = |id: u128| NewJob {
+        id: Uuid::from_u128(id),
+        queue: "default",
+        kind: "test",
+        payload: serde_json::Value::Null,
+        priority: Priority::Normal,
+        run_at: now,
+        unique_key: None,
+        max_attempts: 1,
+        user_id: None,
+        admin_id: None,
+        request_id: "test",
+        now,
+    };
+    jobs::insert(&mut tx, &[new(1), new(2)]).await.expect("stored");
     tx.commit().await.expect("committed");
     let (mut first, mut second) =
         (db.begin(&origin()).await.expect("begun"), db.begin(&origin()).await.expect("begun"));
-    let (lease, now) = (TimeDelta::minutes(1), first.now);
-    let one = mails::claim(&mut first, lease, now).await.expect("asked").expect("due");
-    let two = mails::claim(&mut second, lease, now).await.expect("asked").expect("due");
-    assert_ne!(one.id, two.id);
-    assert!(mails::claim(&mut second, lease, now).await.expect("asked").is_none());
-    first.commit().await.expect("committed");
-    drop(second);
-    // The rollback goes on in the background.
-    let (mut third, given_back) = loop {
-        let mut third = db.begin(&origin()).await.expect("begun");
-        match mails::claim(&mut third, lease, now).await.expect("asked") {
-            Some(mail) => break (third, mail),
-            None => third.commit().await.expect("committed"),
-        }
-    };
-    assert_eq!(given_back.id, two.id);
-    assert!(mails::claim(&mut third, lease, now).await.expect("asked").is_none());
-    let late = mails::claim(&mut third, lease, now + lease).await.expect("asked");
-    assert_eq!(late.expect("its lease is over").attempts, 2);
+    let queues = ["default".to_owned()];
+    let (one, two) = (Uuid::from_u128(11), Uuid::from_u128(12));
+    let taken = work::claim(&mut first, one, &queues, 1, now).await.expect("asked");
+    let rest = work::claim(&mut second, two, &queues, 9, now).await.expect("asked");
+    assert_eq!((taken.len(), rest.len()), (1, 1));
+    assert_ne!(taken[0].id, rest[0].id);
 }
 
 #[tokio::test]

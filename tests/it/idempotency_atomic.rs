@@ -17,11 +17,11 @@ use twofold::{
         error::ApiError,
         idempotency::IdempotencyKey,
     },
-    db::{
-        Origin, Tx,
-        mails::{self, NewMail},
+    db::{Origin, Tx},
+    services::{
+        Code, Core, ServiceError,
+        mails::{self, DEFAULT_LOCALE, Template},
     },
-    services::{Code, Core, ServiceError},
 };
 
 use crate::{
@@ -68,9 +68,10 @@ impl Example for TrialRequest {
 
 async fn write(core: &Core, origin: &Origin) -> Result<Tx, ServiceError> {
     let mut tx = core.db.begin(origin).await?;
-    let (id, now) = (core.random.id(tx.now), tx.now);
-    let new = NewMail { id, recipient: "a@example.com", subject: "s", body: "b", now };
-    mails::insert(&mut tx, new).await?;
+    let values = minijinja::context! {};
+    let (recipient, template, locale) = ("a@example.com", Template::Test, DEFAULT_LOCALE);
+    let request = mails::Request { recipient, template, locale, values };
+    core.mails.queue(core, &mut tx, request).await?;
     Ok(tx)
 }
 

@@ -157,8 +157,13 @@ async fn the_outbox_shows_mails_and_escapes_them() {
         list.split("href=\"/outbox/").nth(1).and_then(|r| r.split('"').next()).expect("a link");
     let mail = app.get(&format!("/outbox/{link}")).send().await.text;
     assert!(mail.contains("your code is"), "{mail}");
+    let html = app.get(&format!("/outbox/{link}/html")).send().await;
+    assert!(html.text.contains("<p>your code is:</p>"), "{}", html.text);
+    assert!(html.header("content-security-policy").contains("default-src 'none'"));
+    assert!(html.header("content-security-policy").ends_with("sandbox"));
     for id in ["01975b2e-7c40-7000-8000-000000000001", "..%2F..%2Fsecrets%2Fclient"] {
         app.get(&format!("/outbox/{id}")).send().await.assert_error(404, "not_found");
+        app.get(&format!("/outbox/{id}/html")).send().await.assert_error(404, "not_found");
     }
 }
 

@@ -61,6 +61,9 @@ const steps = [
     await mail.first().click();
     const [, code] = (await page.locator("pre").textContent()).match(/your code is: (\d{6})/);
     await shoot(page, "outbox-mail");
+    await page.getByText("As HTML").click();
+    await page.getByText(code).waitFor();
+    await shoot(page, "outbox-mail-html");
     await post("/api/v1/auth/verify-email", { email: user.email, code });
   }],
   ["the backoffice leads to the sign-in", async (page) => {

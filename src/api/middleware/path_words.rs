@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The words of the pages, which are in no document.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "api-docs",
     "assets",
     "backoffice",
@@ -14,6 +14,7 @@ const PAGES: [&str; 15] = [
     "client.json",
     "docs",
     "health",
+    "html",
     "live",
     "openapi.json",
     "outbox",

@@ -283,6 +283,12 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             Expected("storage.endpoint", "ENDPOINT", "is not encrypted"),
         ),
         (
+            production()
+                .variable("TWOFOLD_MAIL__BREVO_API_KEY", "hidden")
+                .variable("TWOFOLD_MAIL__BREVO_URL", "http://api.brevo.com"),
+            Expected("mail.brevo_url", "BREVO_URL", "is not encrypted"),
+        ),
+        (
             production().variable("SMTP_URL", "smtp://m.shop.test?tls=opportunistic&tls=required"),
             Expected("mail.smtp_url", "SMTP_URL", "unencrypted"),
         ),

@@ -247,6 +247,43 @@ pub async fn fail(
     Ok(noted == 1)
 }
 
+/// A try that could not be made.
+#[derive(Debug, Clone)]
+pub struct Postponed {
+    pub id: Uuid,
+    pub lease: i32,
+    pub why: String,
+    pub run_at: DateTime<Utc>,
+}
+
+/// Puts a job off, without a charge, and tells whether it was this worker's. One that was to be cancelled is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn postpone(
+    conn: &mut Conn,
+    worker: Uuid,
+    postponed: &Postponed,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let noted = sql_query(
+        "UPDATE jobs
+         SET state = CASE WHEN cancel_requested THEN 'cancelled' ELSE 'waiting' END,
+             finished_at = CASE WHEN cancel_requested THEN $4 END,
+             run_at = $5, attempts = attempts - 1, is_suspect = false, last_error = $6, updated_at = $4
+         WHERE id = $2 AND lease = $3 AND state = 'running' AND worker_id = $1",
+    )
+    .bind::<SqlUuid, _>(worker)
+    .bind::<SqlUuid, _>(postponed.id)
+    .bind::<Integer, _>(postponed.lease)
+    .bind::<Timestamptz, _>(now)
+    .bind::<Timestamptz, _>(postponed.run_at)
+    .bind::<Text, _>(&postponed.why)
+    .execute(conn)
+    .await?;
+    Ok(noted == 1)
+}
+
 /// Gives back jobs that this worker doesn't work on, by their leases, as if they had not been taken.
 ///
 /// # Errors

@@ -9,7 +9,7 @@ use super::Shared;
 use crate::{
     db::{
         DbError,
-        jobs::work::{self, Failure, Success},
+        jobs::work::{self, Failure, Postponed, Success},
     },
     telemetry::Chain,
 };
@@ -24,6 +24,7 @@ const AT_ONCE: usize = 1000;
 pub(super) enum End {
     Success(Success),
     Failure(Failure),
+    Postponed(Postponed),
 }
 
 /// Notes what comes, until nobody is left who could send anything. What can't be noted for now is noted
@@ -31,11 +32,11 @@ pub(super) enum End {
 pub(super) async fn note(shared: Arc<Shared>, mut ends: mpsc::Receiver<End>) {
     let mut received = Vec::new();
     while ends.recv_many(&mut received, AT_ONCE).await > 0 {
-        let (mut successes, mut failures) = (Vec::new(), Vec::new());
+        let (mut successes, mut others) = (Vec::new(), Vec::new());
         for end in received.drain(..) {
             match end {
                 End::Success(success) => successes.push(success),
-                End::Failure(failure) => failures.push(failure),
+                End::Failure(_) | End::Postponed(_) => others.push(end),
             }
         }
         if !successes.is_empty() {
@@ -44,9 +45,9 @@ pub(super) async fn note(shared: Arc<Shared>, mut ends: mpsc::Receiver<End>) {
                 shared.noted(one.id, one.lease, noted.contains(&one.id));
             }
         }
-        for one in &failures {
-            let noted = fail(&shared, one).await;
-            shared.noted(one.id, one.lease, noted);
+        for end in &others {
+            let (id, lease, is_ours) = note_one(&shared, end).await;
+            shared.noted(id, lease, is_ours);
         }
     }
 }
@@ -68,21 +69,29 @@ async fn complete(shared: &Shared, done: &[Success]) -> Vec<Uuid> {
     }
 }
 
-/// Whether it was ours; likewise.
-async fn fail(shared: &Shared, failure: &Failure) -> bool {
+/// Whose end it was, and whether it was ours; likewise.
+async fn note_one(shared: &Shared, end: &End) -> (Uuid, i32, bool) {
     loop {
-        let now = shared.core.clock.now();
-        let noted = match shared.core.db.conn().await {
-            Ok(mut conn) => {
-                work::fail(&mut conn, shared.id, failure, now).await.map_err(Into::into)
-            }
-            Err(error) => Err(error),
-        };
-        match noted {
-            Ok(is_ours) => return is_ours,
+        match try_to_note(shared, end).await {
+            Ok(noted) => return noted,
             Err(error) => pause(&error).await,
         }
     }
+}
+
+async fn try_to_note(shared: &Shared, end: &End) -> Result<(Uuid, i32, bool), DbError> {
+    let now = shared.core.clock.now();
+    let mut conn = shared.core.db.conn().await?;
+    Ok(match end {
+        End::Failure(one) => (one.id, one.lease, work::fail(&mut conn, shared.id, one, now).await?),
+        End::Postponed(one) => {
+            (one.id, one.lease, work::postpone(&mut conn, shared.id, one, now).await?)
+        }
+        End::Success(one) => {
+            let ours = work::complete(&mut conn, shared.id, std::slice::from_ref(one), now).await?;
+            (one.id, one.lease, !ours.is_empty())
+        }
+    })
 }
 
 async fn pause(error: &DbError) {

@@ -14,7 +14,7 @@ use crate::{
         Origin,
         jobs::{
             TryOutcome,
-            work::{Failure, Success, Taken},
+            work::{Failure, Postponed, Success, Taken},
         },
     },
     jobs::handler::{Context, JobError},
@@ -96,6 +96,12 @@ impl Shared {
                 return None;
             }
             Outcome::Ended(Ok(result)) => return Some(End::Success(Success { id, lease, result })),
+            Outcome::Ended(Err(JobError::Postpone { cause, after })) => {
+                let why = Chain(&*cause).to_string();
+                tracing::debug!("the job is postponed: {why}");
+                let run_at = self.core.clock.now() + after.max(TimeDelta::zero());
+                return Some(End::Postponed(Postponed { id, lease, why, run_at }));
+            }
             Outcome::Ended(Err(JobError::Cancelled)) | Outcome::Stopped => {
                 (TryOutcome::Cancelled, "cancelled".to_owned(), None, false)
             }

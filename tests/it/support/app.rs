@@ -260,6 +260,13 @@ impl TestApp {
         let code = self.code_for(email).await;
         let body = json!({"email": email, "code": code});
         self.post("/api/v1/auth/verify-email", body).send().await.assert_done();
+        self.welcomed(email).await;
+    }
+
+    /// Reads the mail by which a new user is welcomed.
+    pub async fn welcomed(&mut self, email: &str) {
+        let mail = self.mail_to(email).await;
+        assert!(mail.subject.starts_with("Welcome"), "{}", mail.subject);
     }
 
     /// The tokens of a fresh sign-in.

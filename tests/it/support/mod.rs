@@ -1,6 +1,7 @@
 //! What all tests stand on: a PostgreSQL of their own, the application, and a small client.
 
 pub mod app;
+pub mod brevo;
 pub mod cluster;
 pub mod connection;
 pub mod contract;
@@ -10,6 +11,7 @@ pub mod program;
 pub mod redis;
 mod redis_server;
 pub mod smtp;
+pub mod smtp_process;
 
 pub use app::TestApp;
 pub use cluster::TestDb;

@@ -1,6 +1,8 @@
 //! Version 1 of the backoffice API: one file per resource.
 
 pub mod auth;
+pub mod mail_templates;
+pub mod mails;
 pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};
@@ -17,12 +19,14 @@ pub enum Tag {
     Auth,
     /// The users of the client API.
     Users,
+    /// Mails that were written, and what became of them.
+    Mails,
 }
 
 /// All operations; needs no database.
 #[must_use]
 pub fn version() -> ApiVersion {
-    let api = (auth::AuthApi, users::UsersApi);
+    let api = (auth::AuthApi, users::UsersApi, mail_templates::MailTemplatesApi, mails::MailsApi);
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))
 }

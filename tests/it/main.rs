@@ -9,6 +9,7 @@ mod accepted;
 mod architecture;
 mod authorization;
 mod backoffice_auth;
+mod backoffice_jobs;
 mod backoffice_users;
 mod bodies;
 mod breaking;

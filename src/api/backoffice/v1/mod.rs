@@ -1,6 +1,9 @@
 //! Version 1 of the backoffice API: one file per resource.
 
 pub mod auth;
+pub mod jobs;
+pub mod queues;
+pub mod schedules;
 pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};
@@ -17,12 +20,15 @@ pub enum Tag {
     Auth,
     /// The users of the client API.
     Users,
+    /// Work in the background: jobs, their queues, and schedules.
+    Jobs,
 }
 
 /// All operations; needs no database.
 #[must_use]
 pub fn version() -> ApiVersion {
-    let api = (auth::AuthApi, users::UsersApi);
+    let api =
+        (auth::AuthApi, users::UsersApi, jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi);
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))
 }

@@ -10,6 +10,7 @@ mod architecture;
 mod authorization;
 mod backoffice_auth;
 mod backoffice_jobs;
+mod backoffice_jobs_page;
 mod backoffice_users;
 mod bodies;
 mod breaking;

@@ -5,13 +5,14 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The words of the pages, which are in no document.
-const PAGES: [&str; 15] = [
+const PAGES: [&str; 16] = [
     "api-docs",
     "assets",
     "backoffice",
     "backoffice.json",
     "client",
     "client.json",
+    "data",
     "docs",
     "health",
     "live",

@@ -206,7 +206,10 @@ pub fn core(
         cursors: Arc::new(CursorKey::new(&client_secret)),
         client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),
         staff_sessions: Arc::new(sessions(Realm::Backoffice, &staff_secret, &auth.backoffice)),
-        jobs: Arc::new(registry.jobs(TimeDelta::days(settings.jobs.history_days.into()))),
+        jobs: Arc::new(registry.jobs(
+            TimeDelta::days(settings.jobs.history_days.into()),
+            Duration::from_millis(settings.jobs.heartbeat_ms),
+        )),
         mails: Arc::new(Mails::new(mailer(settings, &clock)?, settings.mail.rate_per_second)),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,

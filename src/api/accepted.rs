@@ -1,7 +1,7 @@
 //! 202: work that takes longer than a request, and where to ask how it goes (RFC 9110, 15.3.3).
 //!
 //! An operation that starts such work answers [`Accepted`]; the operation at its status address
-//! answers a [`JobStatus`] with the type of its result.
+//! answers a [`JobStatus`] with the type of its result, to nobody but who has asked for the work.
 
 use std::time::Duration;
 
@@ -11,6 +11,12 @@ use poem_openapi::{
     types::{Example, ParseFromJSON, ToJSON, Type},
 };
 use uuid::Uuid;
+
+use super::error::ApiError;
+use crate::{
+    db::jobs,
+    services::{Code, ServiceError, jobs::status::Status},
+};
 
 /// The answer of an operation that has started work.
 #[derive(OpenApiResponse)]
@@ -99,6 +105,36 @@ pub struct JobStatus<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> {
     /// Why it has failed: an `error` of the catalogue.
     #[oai(skip_serializing_if_is_none)]
     pub error: Option<String>,
+}
+
+impl<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> TryFrom<Status> for JobStatus<T> {
+    type Error = ApiError;
+
+    /// Fails when the job's result isn't one of these.
+    fn try_from(status: Status) -> Result<Self, ApiError> {
+        let failure = (status.state == jobs::JobState::Failed).then_some(Code::JobFailed);
+        let result = status.result.map(|result| T::parse_from_json(Some(result))).transpose();
+        Ok(Self {
+            id: status.id,
+            state: status.state.into(),
+            progress: status.progress,
+            message: failure.map(|code| code.message().to_owned()).or(status.message),
+            result: result.map_err(|error| ServiceError::internal(error.into_message()))?,
+            error: failure.map(|code| code.identifier().to_owned()),
+        })
+    }
+}
+
+impl From<jobs::JobState> for JobState {
+    fn from(state: jobs::JobState) -> Self {
+        match state {
+            jobs::JobState::Waiting => Self::Queued,
+            jobs::JobState::Running => Self::Running,
+            jobs::JobState::Succeeded => Self::Succeeded,
+            jobs::JobState::Failed => Self::Failed,
+            jobs::JobState::Cancelled => Self::Cancelled,
+        }
+    }
 }
 
 impl Example for AcceptedResponse {

@@ -88,7 +88,7 @@ impl Document {
                 if conditional::describe(method, operation) {
                     tagged.extend(operation["operationId"].as_str().map(str::to_owned));
                 }
-                operations::finish(operation);
+                operations::finish(method, operation);
                 let found =
                     made.deprecations.iter().find(|d| operation["operationId"] == d.operation_id);
                 if let (Some(deprecation), Ok(method)) =

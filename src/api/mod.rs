@@ -95,15 +95,23 @@ pub fn application(
     let mut routes =
         additions.routes.at(LIVE, poem::get(health::live)).at(READY, poem::get(health::ready));
     let mut documents = Vec::new();
+    let mut of_pages = None;
     for version in versions().into_iter().chain(additions.versions) {
         let document = Arc::new(Document::finish(&version, options.public_url.as_deref()));
         let prefix = version.prefix();
         let endpoint = version.endpoint.with(Conditional::new(document.clone())).boxed();
-        routes = routes.nest(prefix, endpoint.data(document.clone()));
+        let endpoint = Arc::new(endpoint.data(document.clone()).boxed());
+        if prefix == pages::API {
+            of_pages = Some(endpoint.clone());
+        }
+        routes = routes.nest(prefix, endpoint);
         documents.push(document);
     }
+    if let Some(backoffice) = of_pages {
+        routes = pages::mount_staff(routes, backoffice);
+    }
     if options.docs {
-        routes = pages::mount(routes, &documents, options.staff_only_docs);
+        routes = pages::mount_docs(routes, &documents, options.staff_only_docs);
         if core.mails.mailer.outbox_folder().is_some() {
             routes = pages::mount_outbox(routes);
         }

@@ -58,11 +58,12 @@ impl Registry {
 
     /// What the services need to know of it.
     #[must_use]
-    pub fn jobs(&self, history: TimeDelta) -> Jobs {
+    pub fn jobs(&self, history: TimeDelta, heartbeat: Duration) -> Jobs {
         let mut subscriptions = Subscriptions::default();
         self.subscriptions.iter().for_each(|subscribe| subscribe(&mut subscriptions));
         Jobs {
             history,
+            heartbeat,
             waker: Waker::default(),
             subscriptions,
             schedules: self.schedules.clone(),

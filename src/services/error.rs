@@ -121,6 +121,8 @@ catalogue! {
     EmailTaken = 1203, Conflict, "email_taken", "Another account has this address.";
     /// A job that runs or has ended can't be changed so; or another one does the same.
     JobInOtherState = 1301, Conflict, "job_in_other_state", "The job is in a state that doesn't allow this.";
+    /// Work in the background was given up; why stands in the log.
+    JobFailed = 1302, Internal, "job_failed", "The work could not be done.";
     /// A key belongs to one request: another one needs a key of its own.
     IdempotencyKeyReused = 1401, Invalid, "idempotency_key_reused", "This idempotency key belongs to another request.";
     /// The first request with this key isn't answered yet: try again after `Retry-After`.

@@ -38,7 +38,7 @@ enum Access {
 
 use Access::{Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 27] = [
+const OPERATIONS: [(&str, Access); 39] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -66,6 +66,18 @@ const OPERATIONS: [(&str, Access); 27] = [
     ("send_test_mail", Staff),
     ("list_mail_templates", Staff),
     ("preview_mail_template", Staff),
+    ("list_jobs", Staff),
+    ("get_job", Staff),
+    ("retry_job", Staff),
+    ("cancel_job", Staff),
+    ("discard_job", Staff),
+    ("retry_failed_jobs", Staff),
+    ("get_queues", Staff),
+    ("pause_queue", Staff),
+    ("resume_queue", Staff),
+    ("list_schedules", Staff),
+    ("change_schedule", Staff),
+    ("run_schedule", Staff),
 ];
 
 macro_rules! identities {

@@ -8,7 +8,7 @@ use twofold::{
     db::{
         Db, Logged, Origin, PoolSettings, SqlLog, UnitOfWork,
         idempotency_keys::{self as keys, Claim, NewClaim},
-        mails::{self, NewMail},
+        jobs::{self, NewJob, Priority, work},
         user_one_time_codes::{self as codes, NewCode, Purpose},
         users::{self, NewUser},
     },

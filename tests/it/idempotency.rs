@@ -247,7 +247,7 @@ async fn two_processes_share_their_keys() {
 }
 
 /// POSTs that take no key, each with its reason.
-const WITHOUT_KEY: [(&str, &str); 9] = [
+const WITHOUT_KEY: [(&str, &str); 14] = [
     ("verify_email", "the code works once"),
     ("login_user", "answers with credentials"),
     ("refresh_user_session", "answers with credentials"),
@@ -257,6 +257,11 @@ const WITHOUT_KEY: [(&str, &str); 9] = [
     ("refresh_admin_session", "answers with credentials"),
     ("logout_admin", "sends nothing, and a second time changes nothing"),
     ("change_admin_password", "the current password works once"),
+    ("retry_job", "a second time changes nothing, or finds the job in another state"),
+    ("cancel_job", "a second time changes nothing, or finds the job in another state"),
+    ("retry_failed_jobs", "what is tried again has not failed any more"),
+    ("pause_queue", "a second time changes nothing"),
+    ("resume_queue", "a second time changes nothing"),
 ];
 
 #[test]

@@ -9,6 +9,8 @@ mod accepted;
 mod architecture;
 mod authorization;
 mod backoffice_auth;
+mod backoffice_jobs;
+mod backoffice_jobs_page;
 mod backoffice_mails;
 mod backoffice_users;
 mod bodies;

@@ -30,12 +30,12 @@ pub(super) fn headers() -> Value {
 }
 
 /// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
-pub(super) fn finish(operation: &mut Value) {
+pub(super) fn finish(method: &str, operation: &mut Value) {
     if operation.get("security").is_none() {
         operation["security"] = json!([]);
     }
     let mut responses = match operation["responses"].take() {
-        Value::Object(listed) => possible(operation, listed),
+        Value::Object(listed) => possible(method, operation, listed),
         _ => Map::new(),
     };
     let takes_key = header_parameters::has(operation, idempotency::NAME);
@@ -50,7 +50,7 @@ pub(super) fn finish(operation: &mut Value) {
 
 /// poem-openapi lists every failure of the error type on every operation, and none on one that
 /// makes its failures itself.
-fn possible(operation: &Value, mut listed: Map<String, Value>) -> Map<String, Value> {
+fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> Map<String, Value> {
     let is_empty = |value: &Value| value.as_array().is_some_and(Vec::is_empty);
     let has = |key: &str| operation.get(key).is_some_and(|value| !is_empty(value));
     let (body, security) = (has("requestBody"), has("security"));
@@ -65,7 +65,7 @@ fn possible(operation: &Value, mut listed: Map<String, Value>) -> Map<String, Va
         401 => security || login || refresh,
         403 => security || login,
         404 => path,
-        409 => (body && path) || has_header(idempotency::NAME),
+        409 => (path && method != "get") || has_header(idempotency::NAME),
         412 => has_header(etag::IF_MATCH),
         _ => true,
     };
@@ -90,7 +90,7 @@ fn add_headers(status: &str, response: &mut Value, takes_key: bool) {
     let of_status = match status {
         "401" => Some("WWW-Authenticate"),
         "503" => Some("Retry-After"),
-        "200" if takes_key => Some("Idempotency-Replayed"),
+        "200" | "202" if takes_key => Some("Idempotency-Replayed"),
         _ => None,
     };
     if !response["headers"].is_object() {

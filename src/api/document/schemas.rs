@@ -122,15 +122,19 @@ fn share_examples(json: &mut Value) {
         let Some(members) = schema.as_object_mut() else { continue };
         let Some(example) = members.shift_remove("example") else { continue };
         for (name, property) in members["properties"].as_object_mut().into_iter().flatten() {
+            let mut others = Vec::new();
+            references(property, &mut others);
             match example.get(name) {
-                Some(value) if !holds_objects(value) => property["example"] = value.clone(),
+                // Objects with a schema have their examples there.
+                Some(value) if others.is_empty() || !holds_objects(value) => {
+                    property["example"] = value.clone();
+                }
                 _ => {}
             }
         }
     }
 }
 
-/// Those have their examples themselves.
 fn holds_objects(value: &Value) -> bool {
     value.is_object() || value.as_array().is_some_and(|items| items.iter().any(holds_objects))
 }

@@ -12,6 +12,7 @@ const PAGES: [&str; 16] = [
     "backoffice.json",
     "client",
     "client.json",
+    "data",
     "docs",
     "health",
     "html",

@@ -8,39 +8,58 @@ use poem_openapi::OpenApiService;
 use ring::digest;
 
 /// A file that pages load.
-pub(super) struct Asset {
+struct Asset {
     /// As templates call it.
-    pub name: &'static str,
+    name: &'static str,
     /// Such as `/assets/pages.0123456789abcdef.css`.
-    pub path: String,
+    path: String,
     content_type: &'static str,
     text: String,
 }
 
-static ASSETS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
-    // poem-openapi gives its viewers away as whole pages only.
-    let empty = OpenApiService::new((), "", "");
-    let (swagger, redoc) = (empty.swagger_ui_html(), empty.redoc_html());
-    let (script, style) = ("<script charset=\"UTF-8\">", "<style charset=\"UTF-8\">");
-    vec![
-        Asset::new("swagger-ui.js", between(&swagger, script, "</script>")),
-        Asset::new("swagger-ui.css", between(&swagger, style, "</style>")),
-        Asset::new("redoc.js", between(&redoc, script, "</script>")),
+static OURS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
+    [
         Asset::new("docs.js", include_str!("assets/docs.js")),
         Asset::new("docs.css", include_str!("assets/docs.css")),
+        Asset::new("jobs.js", include_str!("assets/jobs.js")),
+        Asset::new("jobs.css", include_str!("assets/jobs.css")),
         Asset::new("pages.css", include_str!("assets/pages.css")),
         Asset::new("icon.svg", include_str!("assets/icon.svg")),
     ]
 });
 
-/// Every asset, made at the first call.
-pub(super) fn all() -> &'static [Asset] {
-    &ASSETS
+/// Megabytes, made where documentation is shown.
+static VIEWERS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
+    // poem-openapi gives its viewers away as whole pages only.
+    let empty = OpenApiService::new((), "", "");
+    let (swagger, redoc) = (empty.swagger_ui_html(), empty.redoc_html());
+    let (script, style) = ("<script charset=\"UTF-8\">", "<style charset=\"UTF-8\">");
+    [
+        Asset::new("swagger-ui.js", between(&swagger, script, "</script>")),
+        Asset::new("swagger-ui.css", between(&swagger, style, "</style>")),
+        Asset::new("redoc.js", between(&redoc, script, "</script>")),
+    ]
+});
+
+/// Where a page finds an asset; `None` when there is none of this name.
+pub(super) fn path(name: &str) -> Option<&'static str> {
+    let find = |assets: &'static [Asset]| assets.iter().find(|asset| asset.name == name);
+    let found = find(&*OURS).or_else(|| find(&*VIEWERS));
+    found.map(|asset| asset.path.as_str())
 }
 
-/// Serves them.
+/// Serves our own.
 pub(super) fn mount(routes: Route) -> Route {
-    all().iter().fold(routes, |routes, asset| {
+    serve(routes, &*OURS)
+}
+
+/// Serves those of the viewers of documents.
+pub(super) fn mount_viewers(routes: Route) -> Route {
+    serve(routes, &*VIEWERS)
+}
+
+fn serve(routes: Route, assets: &'static [Asset]) -> Route {
+    assets.iter().fold(routes, |routes, asset| {
         routes.at(&asset.path, poem::get(make_sync(|_| asset.response())))
     })
 }
@@ -85,7 +104,7 @@ mod tests {
     #[test]
     fn the_viewers_are_cut_out_whole() {
         let size = |name: &str| {
-            let asset = all().iter().find(|asset| asset.name == name).expect("there");
+            let asset = VIEWERS.iter().find(|asset| asset.name == name).expect("there");
             asset.text.len()
         };
         assert!(size("swagger-ui.js") > 1_000_000, "{}", size("swagger-ui.js"));

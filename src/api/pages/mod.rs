@@ -1,17 +1,18 @@
-//! Pages for people: navigation, documentation, the outbox, the staff sign-in. They load nothing
-//! from elsewhere, and run no script but those of the documentation.
+//! Pages for people: navigation, documentation, the outbox; for staff the sign-in and the jobs. They load
+//! nothing from elsewhere, and run no script but their own files.
 
 mod assets;
 mod docs;
+mod jobs;
 mod outbox;
 mod sign_in;
 mod staff;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use minijinja::{Environment, Value, context, value::Serde};
 use poem::{
-    EndpointExt, Response, Route, RouteMethod,
+    Endpoint, EndpointExt, Response, Route, RouteMethod,
     endpoint::make_sync,
     handler,
     http::{HeaderValue, StatusCode, header},
@@ -21,6 +22,7 @@ use serde::Serialize;
 
 use super::{document::Document, error::ApiError};
 use crate::services::{Core, ServiceError};
+pub(super) use jobs::API;
 pub(super) use staff::PublicOrigin;
 
 /// A content security policy: what a page may do beside sending forms to us.
@@ -37,18 +39,27 @@ use csp;
 /// That of pages without scripts.
 const CSP: &str = csp!("style-src 'self'; img-src 'self'");
 
+/// The staff sign-in, and what is always behind it; `backoffice` is the API that it is made of.
+pub(super) fn mount_staff<E>(routes: Route, backoffice: E) -> Route
+where
+    E: Endpoint<Output = Response> + 'static,
+{
+    jobs::mount(sign_in::mount(assets::mount(routes)), backoffice)
+}
+
 /// Navigation at `/`, and the pages of each document; with `staff_only` those of the backoffice
 /// are behind the staff sign-in.
-pub(super) fn mount(mut routes: Route, documents: &[Arc<Document>], staff_only: bool) -> Route {
+pub(super) fn mount_docs(
+    mut routes: Route,
+    documents: &[Arc<Document>],
+    staff_only: bool,
+) -> Route {
     let cards: Arc<[Card]> =
         documents.iter().map(|document| Card::of(document, staff_only)).collect();
     for document in documents {
         routes = docs::mount(routes, document, staff_only);
     }
-    if staff_only {
-        routes = sign_in::mount(routes);
-    }
-    assets::mount(routes)
+    assets::mount_viewers(routes)
         .at("/", poem::get(navigation).data(cards))
         .at("/docs", redirect("/client/docs"))
         .at("/redoc", redirect("/client/redoc"))
@@ -82,6 +93,7 @@ fn render(name: &str, values: Value, csp: &'static str) -> Result<Response, Serv
         ("layout.html", include_str!("templates/layout.html")),
         ("navigation.html", include_str!("templates/navigation.html")),
         ("docs.html", include_str!("templates/docs.html")),
+        ("jobs.html", include_str!("templates/jobs.html")),
         ("outbox.html", include_str!("templates/outbox.html")),
         ("outbox_mail.html", include_str!("templates/outbox_mail.html")),
         ("sign_in.html", include_str!("templates/sign_in.html")),
@@ -89,8 +101,9 @@ fn render(name: &str, values: Value, csp: &'static str) -> Result<Response, Serv
     for (name, text) in all {
         templates.add_template(name, text).map_err(ServiceError::internal)?;
     }
-    let assets: BTreeMap<_, _> = assets::all().iter().map(|a| (a.name, a.path.as_str())).collect();
-    templates.add_global("assets", Value::from(Serde(assets)));
+    let asset =
+        |name: &str| assets::path(name).map(|path| Value::from_safe_string(path.to_owned()));
+    templates.add_function("asset", asset);
     let template = templates.get_template(name).map_err(ServiceError::internal)?;
     Ok(page(template.render(values).map_err(ServiceError::internal)?, csp))
 }

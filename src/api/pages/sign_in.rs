@@ -13,9 +13,9 @@ use serde::Deserialize;
 use url::{Position, Url};
 
 use super::{
-    super::error::ApiError,
-    CSP, render,
-    staff::{SameOrigin, StaffOnly, Visitor, remove_cookie, see_other, set_cookie, visit},
+    super::{auth::Visitor, error::ApiError},
+    CSP, jobs, render,
+    staff::{SameOrigin, StaffOnly, remove_cookie, see_other, set_cookie, visit},
 };
 use crate::{
     db::Origin,
@@ -26,7 +26,7 @@ pub(super) const SIGN_IN: &str = "/backoffice/sign-in";
 pub(super) const SIGN_OUT: &str = "/backoffice/sign-out";
 
 /// Where one goes without a page in mind.
-const HOME: &str = "/backoffice/docs";
+const HOME: &str = jobs::PAGE;
 
 pub(super) fn mount(routes: Route) -> Route {
     routes

@@ -11,7 +11,7 @@ use poem::{
 
 use super::{
     super::{
-        auth::{self, Caller},
+        auth::{self, Caller, Visitor},
         error::ApiError,
     },
     sign_in,
@@ -40,10 +40,6 @@ impl<E: Endpoint> Middleware<E> for StaffOnly {
         StaffOnlyEndpoint(inner)
     }
 }
-
-/// Whom [`StaffOnly`] has let in.
-#[derive(Clone)]
-pub(super) struct Visitor(pub Arc<Caller<Admin>>);
 
 /// What [`StaffOnly`] makes of an endpoint.
 pub(super) struct StaffOnlyEndpoint<E>(E);

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use diesel::{
-    dsl::now as database_time,
+    dsl::{now as database_time, sql},
+    expression::SqlLiteral,
     pg::Pg,
     prelude::*,
     sql_query,
@@ -28,6 +29,10 @@ pub struct Worker {
     /// How many it works on now.
     pub busy: i32,
     pub heartbeat_at: DateTime<Utc>,
+    /// For how long it has said nothing, in seconds.
+    #[diesel(select_expression = sql("extract(epoch FROM now() - heartbeat_at)::float8"))]
+    #[diesel(select_expression_type = SqlLiteral<Double>)]
+    pub silence: f64,
     /// When it started.
     pub created_at: DateTime<Utc>,
 }

@@ -155,8 +155,11 @@ pub async fn retry_failed(core: &Core, origin: &Origin, filter: &JobFilter) -> R
 /// Keeps workers from taking jobs of a queue, or lets them again; those that run go on.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Code::NotFound`] for a queue that this program doesn't have.
 pub async fn set_paused(core: &Core, origin: &Origin, queue: &str, paused: bool) -> Result<()> {
+    if !core.jobs.queues.iter().any(|name| name == queue) {
+        return Err(Code::NotFound.into());
+    }
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
     control::set_paused(&mut tx, queue, paused, now).await?;

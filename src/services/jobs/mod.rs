@@ -4,6 +4,7 @@
 pub mod control;
 mod events;
 mod schedule;
+pub mod status;
 mod waker;
 
 use std::time::Duration;
@@ -101,6 +102,8 @@ pub struct Jobs {
     pub queues: Vec<String>,
     /// For how long jobs are kept that have ended.
     pub history: TimeDelta,
+    /// How often workers say that they are alive.
+    pub heartbeat: Duration,
 }
 
 impl Jobs {

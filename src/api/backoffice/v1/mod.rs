@@ -1,6 +1,9 @@
 //! Version 1 of the backoffice API: one file per resource.
 
 pub mod auth;
+pub mod jobs;
+pub mod queues;
+pub mod schedules;
 pub mod mail_templates;
 pub mod mails;
 pub mod users;
@@ -19,6 +22,8 @@ pub enum Tag {
     Auth,
     /// The users of the client API.
     Users,
+    /// Work in the background: jobs, their queues, and schedules.
+    Jobs,
     /// Mails that were written, and what became of them.
     Mails,
 }
@@ -26,7 +31,11 @@ pub enum Tag {
 /// All operations; needs no database.
 #[must_use]
 pub fn version() -> ApiVersion {
-    let api = (auth::AuthApi, users::UsersApi, mail_templates::MailTemplatesApi, mails::MailsApi);
+    let api = (
+        (auth::AuthApi, users::UsersApi),
+        (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
+        (mail_templates::MailTemplatesApi, mails::MailsApi),
+    );
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))
 }

@@ -43,7 +43,7 @@ use crate::{
         sessions::Sessions,
         tokens::{Tokens, hs256},
     },
-    telemetry::{self, Collector, Terminal},
+    telemetry::{self, Collector, Terminal, metrics::Metrics},
 };
 
 /// Sets up the logs: of a service as the settings say; of a command on the terminal only.
@@ -128,6 +128,17 @@ pub async fn listener(settings: &Settings) -> Result<Listener, StartError> {
     Ok(Listener::bind(&server.listen, tls).await?)
 }
 
+/// Listens for those who read metrics, if the settings say where.
+///
+/// # Errors
+/// When the address is taken.
+pub async fn metrics_listener(settings: &Settings) -> Result<Option<Listener>, StartError> {
+    match &settings.metrics.listen {
+        Some(listen) => Ok(Some(Listener::bind(listen, None).await?)),
+        None => Ok(None),
+    }
+}
+
 /// What clients may take.
 #[must_use]
 pub fn limits(settings: &Settings) -> server::Limits {
@@ -186,8 +197,13 @@ pub fn core(
     let hashing = &settings.passwords;
     let request_limit = Duration::from_millis(settings.server.request_timeout_ms);
     let (of_database, of_storage) = (database.is_embedded(), settings.storage.bucket.is_none());
+    let db = Db::new(database.url.clone(), pool, clock.clone());
+    let metrics = Metrics::new(clock.now());
+    let pool = db.clone();
+    metrics.watch_connections(move || pool.connections());
     Ok(Core {
-        db: Db::new(database.url.clone(), pool, clock.clone()),
+        db,
+        metrics,
         clock,
         random: Random,
         // A flood of sign-ins leaves half of what is worked on to other requests.

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use crate::{
     adapters::{clock::Clock, random::Random, storage::Storage},
     db::Db,
+    telemetry::metrics::Metrics,
 };
 
 pub use error::{Code, FieldError, Kind, ServiceError};
@@ -49,4 +50,5 @@ pub struct Core {
     /// `None` where none is configured.
     pub storage: Option<Storage>,
     pub health: Arc<health::Health>,
+    pub metrics: Metrics,
 }

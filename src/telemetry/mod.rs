@@ -10,6 +10,7 @@ mod collector;
 mod files;
 mod group;
 mod losses;
+pub mod metrics;
 mod shipper;
 mod sink;
 mod stream;

@@ -41,6 +41,7 @@ mod log_collection;
 mod logs;
 mod mail;
 mod methods;
+mod metrics;
 mod migrations;
 mod overload;
 mod pages;

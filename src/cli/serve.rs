@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     adapters::clock::Clock,
-    api::{Additions, metrics::MetricsEndpoint},
+    api::Additions,
     bootstrap::{self, Background, Database},
     config::{Environment, Settings},
     db::{Origin, migrations},
@@ -24,23 +24,14 @@ pub(super) struct Logs {
     pub losses: Losses,
 }
 
-/// Where it listens.
-struct Listeners {
-    public: server::Listener,
-    /// Of metrics, if they are wanted.
-    metrics: Option<server::Listener>,
-}
-
 /// Serves until Ctrl-C or SIGTERM, then stops everything that it started.
 pub(super) async fn serve(settings: Settings, logs: Logs, output: Output) -> Outcome {
     // When a second instance finds the address taken by the first, that is what it should say.
     let listener = bootstrap::listener(&settings)
         .await
         .map_err(|error| Database::in_use(&settings).unwrap_or(error))?;
-    let metrics = bootstrap::metrics_listener(&settings).await?;
     let mut database = Database::open(&settings).await?;
-    let listeners = Listeners { public: listener, metrics };
-    let served = serve_with(&settings, &database, listeners, logs, output).await;
+    let served = serve_with(&settings, &database, listener, logs, output).await;
     database.stop();
     served
 }
@@ -48,7 +39,7 @@ pub(super) async fn serve(settings: Settings, logs: Logs, output: Output) -> Out
 async fn serve_with(
     settings: &Settings,
     database: &Database,
-    listeners: Listeners,
+    listener: server::Listener,
     logs: Logs,
     output: Output,
 ) -> Outcome {
@@ -66,9 +57,7 @@ async fn serve_with(
             staff::create_first(&core, &Origin::system("start")).await?
         }
     };
-    let Listeners { public: listener, metrics } = listeners;
-    core.metrics.watch_logs(logs.losses.clone());
-    tokio::spawn(logs.losses.report());
+    bootstrap::observe(settings, &core, &logs.losses).await?;
     let mut background = Background::start(database, &core);
     if settings.jobs.in_process {
         background.work(settings, database, &core, registry);
@@ -94,11 +83,6 @@ async fn serve_with(
     }
 
     let limits = bootstrap::limits(settings);
-    if let Some(listener) = metrics {
-        // To the end: how it stops is of interest, too.
-        let endpoint = MetricsEndpoint(core.metrics.clone());
-        tokio::spawn(server::serve(listener, endpoint, limits, std::future::pending()));
-    }
     let delay = Duration::from_millis(settings.server.shutdown_delay_ms);
     let stop = {
         let core = core.clone();

@@ -157,6 +157,7 @@ pub fn core(
         mails: Arc::new(Mails::new(mailer(settings)?)?),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
+        redis: redis(settings)?,
         health: Arc::new(Health::new(of_database, of_storage)),
     })
 }

@@ -5,8 +5,9 @@ pub mod data_dir;
 mod database;
 mod error;
 mod storage;
+mod telemetry;
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
 use poem::{Endpoint, Response};
@@ -16,6 +17,7 @@ pub use background::Background;
 pub use database::Database;
 pub use error::StartError;
 pub use storage::storage;
+pub use telemetry::{collector, log_dirs, logging, observe};
 
 use crate::{
     adapters::{
@@ -34,7 +36,7 @@ use crate::{
             overload::Capacity,
         },
     },
-    config::{self, LogSink, RealmAuth, Settings},
+    config::{self, RealmAuth, Settings},
     db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     jobs::{self, Registry, Worker},
     server::{self, Listener, TlsFiles},
@@ -49,47 +51,8 @@ use crate::{
         sessions::Sessions,
         tokens::{Tokens, hs256},
     },
-    telemetry::{self, Collector, Terminal},
+    telemetry::metrics::Metrics,
 };
-
-/// Sets up the logs: of a service as the settings say; of a command on the terminal only.
-///
-/// # Errors
-/// When neither the folder of the settings nor one below the data directory can be written.
-pub fn logging(settings: &Settings, is_service: bool) -> Result<telemetry::Guard, StartError> {
-    let log = &settings.log;
-    let has = |sink| is_service && log.sinks.contains(&sink);
-    let form = match log.format {
-        config::LogFormat::Text => Terminal::Text,
-        config::LogFormat::Json => Terminal::Json,
-    };
-    let redis = if has(LogSink::Redis) { redis(settings)? } else { None };
-    in_log_dir(settings, |dir| {
-        let options = telemetry::Options {
-            filter: log.filter.clone(),
-            terminal: (!is_service || has(LogSink::Stdout)).then_some(form),
-            files: has(LogSink::File),
-            redis: redis.clone(),
-            dir,
-            sql_on_terminal: is_service,
-            retention_days: log.retention_days,
-            is_development: settings.environment == config::Environment::Development,
-        };
-        telemetry::init(&options, &Clock::default())
-    })
-}
-
-/// One that collects log lines from Redis into files.
-///
-/// # Errors
-/// When there is no Redis in the settings, or the files can't be written.
-pub fn collector(settings: &Settings) -> Result<Collector, StartError> {
-    let redis = redis(settings)?.ok_or(StartError::NoRedis)?;
-    in_log_dir(settings, |dir| {
-        let days = settings.log.retention_days;
-        Collector::new(redis.clone(), dir, days, Clock::default(), Random)
-    })
-}
 
 /// The Redis of the settings, if there is one. Nothing is connected to yet.
 ///
@@ -98,22 +61,6 @@ pub fn collector(settings: &Settings) -> Result<Collector, StartError> {
 pub fn redis(settings: &Settings) -> Result<Option<Redis>, StartError> {
     let Some(url) = &settings.redis.url else { return Ok(None) };
     Ok(Some(Redis::new(url.expose_secret(), &settings.redis.key_prefix)?))
-}
-
-/// Does something with the folder of the log files: that of the settings, or one below the data
-/// directory where nobody chose it and it can't be written.
-fn in_log_dir<T>(
-    settings: &Settings,
-    work: impl Fn(PathBuf) -> io::Result<T>,
-) -> Result<T, StartError> {
-    let dir = &settings.log.dir;
-    let failed = |source| StartError::Io { what: "can't write logs to", path: dir.clone(), source };
-    match work(dir.clone()) {
-        Err(error) if data_dir::is_barred(&error) && !settings.has_own_log_dir => {
-            work(data_dir(settings)?.join("logs")).map_err(|_| failed(error))
-        }
-        outcome => outcome.map_err(failed),
-    }
 }
 
 /// How often the files of the TLS certificate are looked at.
@@ -192,8 +139,13 @@ pub fn core(
     let hashing = &settings.passwords;
     let request_limit = Duration::from_millis(settings.server.request_timeout_ms);
     let (of_database, of_storage) = (database.is_embedded(), settings.storage.bucket.is_none());
+    let db = Db::new(database.url.clone(), pool, clock.clone());
+    let metrics = Metrics::new(clock.now());
+    let pool = db.clone();
+    metrics.watch_connections(move || pool.connections());
     Ok(Core {
-        db: Db::new(database.url.clone(), pool, clock.clone()),
+        db,
+        metrics,
         random: Random,
         // A flood of sign-ins leaves half of what is worked on to other requests.
         passwords: Arc::new(Passwords::new(
@@ -213,6 +165,7 @@ pub fn core(
         mails: Arc::new(Mails::new(mailer(settings, &clock)?, settings.mail.rate_per_second)),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
+        redis: redis(settings)?,
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })
@@ -352,11 +305,4 @@ pub fn data_dir(settings: &Settings) -> Result<PathBuf, StartError> {
 /// Where the data directory may be, the preferred place first; makes nothing.
 pub fn data_dirs(settings: &Settings) -> impl Iterator<Item = PathBuf> {
     data_dir::candidates(&settings.data_dir, settings.has_own_data_dir)
-}
-
-/// Where log files may be, the preferred place first; makes nothing.
-pub fn log_dirs(settings: &Settings) -> impl Iterator<Item = PathBuf> {
-    let others = data_dirs(settings).map(|dir| dir.join("logs"));
-    let others = others.filter(|_| !settings.has_own_log_dir);
-    std::iter::once(settings.log.dir.clone()).chain(others)
 }

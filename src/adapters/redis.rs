@@ -58,6 +58,14 @@ impl Redis {
     /// # Errors
     /// When that fails, or takes too long.
     pub async fn connect(&self) -> Result<Connection, RedisError> {
+        let client = self.client()?;
+        let task = client.connect();
+        let connection = Connection { client, task };
+        within(Duration::ZERO, connection.wait_for_connect()).await?;
+        Ok(connection)
+    }
+
+    fn client(&self) -> Result<Client, RedisError> {
         let mut builder = Builder::from_config(self.config.clone());
         builder.with_connection_config(|connection| {
             connection.connection_timeout = LIMIT;
@@ -65,11 +73,7 @@ impl Redis {
             connection.max_command_attempts = 1;
             connection.tcp.nodelay = Some(true);
         });
-        let client = builder.build()?;
-        let task = client.connect();
-        let connection = Connection { client, task };
-        within(Duration::ZERO, connection.wait_for_connect()).await?;
-        Ok(connection)
+        Ok(builder.build()?)
     }
 
     /// Asks for nothing, on a connection of its own.
@@ -115,11 +119,12 @@ impl Drop for Connection {
 ///
 /// # Errors
 /// When the call fails, or there is no answer in time.
-pub async fn within<T>(
+pub fn within<T>(
     asked: Duration,
     call: impl Future<Output = Result<T, fred::error::Error>>,
-) -> Result<T, RedisError> {
+) -> impl Future<Output = Result<T, RedisError>> {
     let limit = asked + LIMIT;
-    let answer = tokio::time::timeout(limit, call).await;
-    Ok(answer.map_err(|_| RedisError::TooSlow(limit))??)
+    // fred's futures are large.
+    let call = tokio::time::timeout(limit, Box::pin(call));
+    async move { Ok(call.await.map_err(|_| RedisError::TooSlow(limit))??) }
 }

@@ -218,7 +218,7 @@ fn description(purpose: &str) -> String {
 }
 
 /// poem-openapi routes `:param0` where the document says `{id}`: only the shapes agree.
-fn shape(path: &str) -> String {
+pub(super) fn shape(path: &str) -> String {
     let segments = path.split('/');
     segments.map(|s| if s.starts_with([':', '{']) { ":" } else { s }).collect::<Vec<_>>().join("/")
 }

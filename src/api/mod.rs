@@ -14,6 +14,7 @@ pub mod health;
 pub mod idempotency;
 mod json;
 pub mod listing;
+pub mod metrics;
 pub mod middleware;
 pub mod pages;
 pub mod types;
@@ -39,6 +40,7 @@ use middleware::{
     methods::CommonMethods,
     overload::{Capacity, Overload},
     path_words::PathWords,
+    routes::Routes,
 };
 pub use version::{ApiVersion, Deprecation, Surface};
 
@@ -117,6 +119,7 @@ pub fn application(
         }
     }
     let documents: Arc<[Arc<Document>]> = documents.into();
+    let metrics = core.metrics.clone();
     let ids = Ids { random: core.random, clock: core.clock.clone() };
     let is_tls_only = options.public_url.as_deref().is_some_and(|url| url.starts_with("https://"));
     let failures = Failures::new(documents.clone());
@@ -138,10 +141,13 @@ pub fn application(
         .boxed()
         .with(CommonMethods)
         .boxed();
+    let paths = || documents.iter().flat_map(|document| document.paths());
     Edge {
         inner,
         ids,
-        words: PathWords::of(documents.iter().flat_map(|document| document.paths())),
+        metrics,
+        routes: Routes::of(paths()),
+        words: PathWords::of(paths()),
         overload: Overload::new(options.capacity, &PROBES),
         failures,
         cors: Cors::new(&options.cors, &documents),

@@ -57,7 +57,7 @@ async fn serve_with(
             staff::create_first(&core, &Origin::system("start")).await?
         }
     };
-    tokio::spawn(logs.losses.report());
+    bootstrap::observe(settings, &core, &logs.losses).await?;
     let mut background = Background::start(database, &core);
     if settings.jobs.in_process {
         background.work(settings, database, &core, registry);

@@ -12,14 +12,13 @@ use crate::{
 
 /// Works until Ctrl-C or SIGTERM, then lets jobs end.
 pub(super) async fn worker(settings: Settings, losses: Losses) -> Outcome {
-    tokio::spawn(losses.report());
     let mut database = Database::open_shared(&settings).await?;
-    let worked = work(&settings, &database).await;
+    let worked = work(&settings, &database, &losses).await;
     database.stop();
     worked
 }
 
-async fn work(settings: &Settings, database: &Database) -> Outcome {
+async fn work(settings: &Settings, database: &Database, losses: &Losses) -> Outcome {
     for version in migrations::up(&database.direct_url).await? {
         tracing::info!("applied migration {version}");
     }
@@ -30,6 +29,7 @@ async fn work(settings: &Settings, database: &Database) -> Outcome {
     };
     let registry = jobs::registry();
     let core = bootstrap::core(settings, database, storage, &registry, Clock::default())?;
+    bootstrap::observe(settings, &core, losses).await?;
     let mut background = Background::start(database, &core);
     background.work(settings, database, &core, registry);
     tracing::info!("working on jobs, {} at a time", settings.jobs.slots);

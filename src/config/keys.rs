@@ -127,6 +127,7 @@ pub const KEYS: &[Key] = &[
     key("log.retention_days", number(1, 3650, "days")),
     key("log.sql", Kind::OneOf(&["off", "slow", "all"])),
     key("log.slow_statement_ms", number(0, 600_000, "milliseconds")),
+    key("metrics.listen", Kind::Listen),
     key("docs.enabled", Kind::Switch),
     key("docs.staff_sign_in", Kind::Switch),
     key("release.*.minimum_version", Kind::Version),

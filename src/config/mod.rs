@@ -106,6 +106,8 @@ pub struct Settings {
     pub storage: Storage,
     pub redis: Redis,
     pub log: Log,
+    #[serde(default)]
+    pub metrics: Metrics,
     pub docs: Docs,
     pub release: BTreeMap<String, Release>,
 }
@@ -287,6 +289,14 @@ pub enum SqlLog {
     /// Those that take longer than the limit, and those that fail.
     Slow,
     All,
+}
+
+/// Numbers for Prometheus.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Metrics {
+    /// Unset: there are none.
+    pub listen: Option<Listen>,
 }
 
 /// Pages for people.

@@ -99,6 +99,14 @@ impl Db {
         lent.map(|lent| Pooled(Some(lent))).ok_or_else(failed)
     }
 
+    /// How many connections are in use, and how many are idle.
+    #[must_use]
+    pub fn connections(&self) -> (u32, u32) {
+        let Some(pool) = self.inner.pool.get() else { return (0, 0) };
+        let state = pool.state();
+        (state.connections.saturating_sub(state.idle_connections), state.idle_connections)
+    }
+
     /// Opens a transaction on behalf of `origin`, or goes on with the one whose commit its unit of
     /// work has put off. What isn't committed is rolled back.
     ///

@@ -14,7 +14,7 @@ use tokio::sync::Mutex;
 
 use super::Core;
 
-/// However many ask, each of database and storage is probed once in this time.
+/// However many ask, each of database, storage and Redis is probed once in this time.
 const FRESH: Duration = Duration::from_secs(1);
 /// A probe that takes longer counts as failed, so that health answers within a second.
 const PROBE_LIMIT: Duration = Duration::from_millis(800);
@@ -46,6 +46,8 @@ pub struct Report {
     pub database: Part,
     /// `None` where none is configured.
     pub storage: Option<Part>,
+    /// `None` where none is configured.
+    pub redis: Option<Part>,
     pub mail: Part,
     pub jobs: Part,
 }
@@ -57,7 +59,8 @@ impl Report {
         if self.database.state == State::Down {
             return State::Down;
         }
-        let mut rest = self.storage.iter().chain([&self.mail, &self.jobs]);
+        let some = self.storage.iter().chain(&self.redis);
+        let mut rest = some.chain([&self.mail, &self.jobs]);
         let fine = rest.all(|part| matches!(part.state, State::Up | State::Embedded));
         if fine { State::Up } else { State::Degraded }
     }
@@ -68,6 +71,7 @@ pub struct Health {
     shutting_down: AtomicBool,
     database: Probe,
     storage: Probe,
+    redis: Probe,
     /// When the background work last looked, and how long that took.
     jobs_seen: StdMutex<Option<(Instant, Duration)>>,
 }
@@ -80,6 +84,7 @@ impl Health {
             shutting_down: AtomicBool::new(false),
             database: Probe::new("database", database_is_embedded),
             storage: Probe::new("storage", storage_is_embedded),
+            redis: Probe::new("Redis", false),
             jobs_seen: StdMutex::new(None),
         }
     }
@@ -107,7 +112,8 @@ impl Health {
         let started = Instant::now();
         tokio::task::yield_now().await;
         let turn = millis(started.elapsed());
-        let (database, storage) = tokio::join!(self.database(core), self.storage(core));
+        let (database, storage, redis) =
+            tokio::join!(self.database(core), self.storage(core), self.redis(core));
         let mail = match (core.mails.is_failing(), core.mails.mailer.outbox_folder()) {
             (true, _) => State::Degraded,
             (false, Some(_)) => State::Embedded,
@@ -121,6 +127,7 @@ impl Health {
             api: Part { state: State::Up, latency_ms: turn },
             database,
             storage,
+            redis,
             mail: Part { state: mail, latency_ms: core.mails.last_handover_ms() },
             jobs: Part { state: jobs, latency_ms: last_look },
         }
@@ -133,6 +140,13 @@ impl Health {
     async fn storage(&self, core: &Core) -> Option<Part> {
         match &core.storage {
             Some(storage) => Some(self.storage.part(storage.ping()).await),
+            None => None,
+        }
+    }
+
+    async fn redis(&self, core: &Core) -> Option<Part> {
+        match &core.redis {
+            Some(redis) => Some(self.redis.part(redis.ping()).await),
             None => None,
         }
     }

@@ -23,8 +23,9 @@ pub mod users;
 use std::sync::Arc;
 
 use crate::{
-    adapters::{clock::Clock, random::Random, storage::Storage},
+    adapters::{clock::Clock, random::Random, redis::Redis, storage::Storage},
     db::Db,
+    telemetry::metrics::Metrics,
 };
 
 pub use error::{Code, FieldError, Kind, ServiceError};
@@ -49,5 +50,8 @@ pub struct Core {
     pub idempotency: Arc<idempotency::Idempotency>,
     /// `None` where none is configured.
     pub storage: Option<Storage>,
+    /// `None` where none is configured.
+    pub redis: Option<Redis>,
     pub health: Arc<health::Health>,
+    pub metrics: Metrics,
 }

@@ -9,7 +9,7 @@ use crate::adapters::redis::{Connection, Redis, RedisError, within};
 
 const GROUP: &str = "files";
 /// How many lines are handed out at a time.
-const BATCH: Option<u64> = Some(1000);
+const BATCH: Option<u64> = Some(5000);
 /// How long to wait for new lines: so long it takes to stop.
 const WAIT: Duration = Duration::from_millis(500);
 /// Who hasn't confirmed lines after this is taken for dead. Who was only slow writes them twice.

@@ -10,6 +10,7 @@ mod collector;
 mod files;
 mod group;
 mod losses;
+pub mod metrics;
 mod shipper;
 mod sink;
 mod stream;
@@ -125,8 +126,9 @@ pub fn init(options: &Options, clock: &Clock) -> io::Result<Guard> {
         layer.with_ansi(is_coloured).boxed()
     });
     let sink = |category| {
-        let (files, queue, losses) = (files.clone()?, queue.clone(), losses.clone());
-        Some(Sink { category, files, is_file: options.files, queue, losses })
+        let (file, queue) = (files.as_ref()?.of(category).clone(), queue.clone());
+        let diverted = losses.diverted.clone();
+        Some(Sink { category, file, is_file: options.files, queue, diverted })
     };
     let of = |category| {
         filter_fn(move |meta: &Metadata<'_>| meta.is_span() || Category::of(meta) == category)

@@ -5,7 +5,8 @@
 
 use std::{
     future::Future,
-    io,
+    io::{self, Write},
+    pin::pin,
     sync::atomic::Ordering,
     thread::{self, JoinHandle},
     time::Duration,
@@ -109,7 +110,7 @@ impl Shipping {
                 Err(trouble) => trouble,
             };
             self.tell(&trouble);
-            let again = Box::pin(connect(self.redis.clone(), self.key.clone(), RETRY));
+            let again = connect(self.redis.clone(), self.key.clone(), RETRY);
             match self.store_until(again).await {
                 Some(outcome) => connection = outcome,
                 None => return,
@@ -142,10 +143,8 @@ impl Shipping {
     }
 
     /// Puts all lines into files until there is a connection; `None` when the queue has ended.
-    async fn store_until<T>(
-        &mut self,
-        mut connected: impl Future<Output = T> + Unpin,
-    ) -> Option<T> {
+    async fn store_until<T>(&mut self, connected: impl Future<Output = T>) -> Option<T> {
+        let mut connected = pin!(connected);
         loop {
             tokio::select! {
                 outcome = &mut connected => return Some(outcome),
@@ -177,9 +176,10 @@ impl Shipping {
 
     fn store(&mut self, lines: &[Line]) {
         self.losses.diverted.fetch_add(lines.len() as u64, Ordering::Relaxed);
-        let Some(files) = &mut self.files else { return };
+        let Some(files) = &self.files else { return };
         for line in lines {
-            files.write(line.category, &[&line.text[..], b"\n"].concat());
+            // It never fails.
+            let _ = files.of(line.category).clone().write_all(&[&line.text[..], b"\n"].concat());
         }
     }
 

@@ -3,7 +3,10 @@
 
 use std::{
     io::{self, Write},
-    sync::atomic::Ordering,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use fred::bytes::Bytes;
@@ -57,27 +60,26 @@ impl Files {
         Ok((Self { application, sql }, [application_guard, sql_guard]))
     }
 
-    /// Hands over whole lines; what the thread can't keep up with is dropped, and counted.
-    pub fn write(&mut self, category: Category, lines: &[u8]) {
-        let writer = match category {
-            Category::Application => &mut self.application,
-            Category::Sql => &mut self.sql,
-        };
-        // It never fails.
-        let _ = writer.write_all(lines);
+    /// What writes to the file of a category. It never fails: what the thread can't keep up with is
+    /// dropped, and counted.
+    pub fn of(&self, category: Category) -> &NonBlocking {
+        match category {
+            Category::Application => &self.application,
+            Category::Sql => &self.sql,
+        }
     }
 }
 
 /// Takes the lines of one category.
-#[derive(Clone)]
 pub(super) struct Sink {
     pub category: Category,
-    pub files: Files,
-    /// Whether files take all lines, or only those for which there is no place in the queue.
+    pub file: NonBlocking,
+    /// Whether the file takes all lines, or only those for which there is no place in the queue.
     pub is_file: bool,
     /// Towards Redis.
     pub queue: Option<mpsc::Sender<Line>>,
-    pub losses: Losses,
+    /// Counts the lines that found no place there.
+    pub diverted: Arc<AtomicU64>,
 }
 
 impl Sink {
@@ -86,17 +88,17 @@ impl Sink {
         let text = Bytes::copy_from_slice(line.strip_suffix(b"\n").unwrap_or(line));
         let has_place = queue.try_send(Line { category: self.category, text }).is_ok();
         if !has_place {
-            self.losses.diverted.fetch_add(1, Ordering::Relaxed);
+            self.diverted.fetch_add(1, Ordering::Relaxed);
         }
         has_place
     }
 }
 
-impl Write for Sink {
+impl Write for &Sink {
     /// Takes one line: the formatter hands over each in one piece.
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if !self.enqueue(line) || self.is_file {
-            self.files.write(self.category, line);
+            self.file.clone().write_all(line)?;
         }
         Ok(line.len())
     }
@@ -106,10 +108,10 @@ impl Write for Sink {
     }
 }
 
-impl MakeWriter<'_> for Sink {
-    type Writer = Self;
+impl<'a> MakeWriter<'a> for Sink {
+    type Writer = &'a Self;
 
-    fn make_writer(&self) -> Self {
-        self.clone()
+    fn make_writer(&'a self) -> &'a Self {
+        self
     }
 }

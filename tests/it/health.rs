@@ -3,7 +3,7 @@
 use diesel_async::SimpleAsyncConnection;
 use serde_json::json;
 
-use crate::support::TestApp;
+use crate::support::{TestApp, redis::Redis};
 
 #[tokio::test]
 async fn a_healthy_service_says_so_part_by_part() {
@@ -29,6 +29,7 @@ async fn a_healthy_service_says_so_part_by_part() {
         assert_eq!(data["services"][part]["status"], status, "{part}");
         assert!(data["services"][part]["latency_ms"].is_u64(), "{part}");
     }
+    assert!(data["services"].get("redis").is_none(), "there is none");
     assert_eq!(app.get("/health/live").send().await.data()["status"], "alive");
     assert_eq!(app.get("/health/ready").send().await.data()["status"], "ready");
 }
@@ -41,6 +42,26 @@ async fn a_connection_that_the_database_has_ended_is_no_dead_database() {
                    WHERE datname = current_database() AND pid <> pg_backend_pid()";
     app.core.db.conn().await.expect("connected").batch_execute(end_all).await.expect("ended");
     app.core.db.ping().await.expect("it is still up");
+}
+
+#[tokio::test]
+async fn a_redis_is_reported_where_there_is_one_and_not_needed() {
+    let mut redis = Redis::start().await;
+    let app = TestApp::builder().setting("REDIS_URL", &redis.url()).start().await;
+    let health = async || app.get("/api/v1/config/health").send().await.data();
+    assert_eq!(health().await["services"]["redis"]["status"], "up");
+    redis.kill();
+    let started = std::time::Instant::now();
+    loop {
+        let data = health().await;
+        if data["services"]["redis"]["status"] == "down" {
+            assert_eq!(data["status"], "degraded");
+            break;
+        }
+        assert!(started.elapsed().as_secs() < 30, "{data}");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    app.get("/health/ready").send().await.data();
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ mod mail_outage;
 mod mail_templates;
 mod mail_tls;
 mod methods;
+mod metrics;
 mod migrations;
 mod overload;
 mod pages;

@@ -18,8 +18,12 @@ use super::{
     overload::{Overload, Turn, is_refusal},
     path_words::PathWords,
     refusals::Refused,
+    routes::Routes,
 };
-use crate::adapters::{clock::Clock, random::Random};
+use crate::{
+    adapters::{clock::Clock, random::Random},
+    telemetry::metrics::Metrics,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -31,6 +35,8 @@ pub struct RequestId(pub String);
 pub struct Edge<E> {
     pub inner: E,
     pub ids: Ids,
+    pub metrics: Metrics,
+    pub routes: Routes,
     pub words: PathWords,
     pub overload: Overload,
     pub failures: Failures,
@@ -54,6 +60,7 @@ impl<E: Endpoint> Endpoint for Edge<E> {
         let value = HeaderValue::from_str(&id);
         let mut response = match self.overload.admit(&mut request).await {
             Err(busy) if is_refusal(&busy) && !tracing::enabled!(tracing::Level::DEBUG) => {
+                self.metrics.refused();
                 self.failures.refuse(&id)
             }
             admitted => {
@@ -91,11 +98,13 @@ impl<E: Endpoint> Edge<E> {
             }
             Err(error) => self.failures.answer(error, &id),
         };
-        let status = response.status().as_u16();
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (status, took) = (response.status().as_u16(), started.elapsed());
+        let duration_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         if response.data::<Refused>().is_some() {
+            self.metrics.refused();
             tracing::debug!(method, path, status, duration_ms, "refused");
         } else {
+            self.metrics.answered(method, self.routes.matched_by(&response), status, took);
             tracing::info!(method, path, status, duration_ms, "answered");
         }
         Ok(response)

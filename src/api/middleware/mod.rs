@@ -15,6 +15,7 @@ pub mod path_words;
 mod queue;
 mod receiving;
 mod refusals;
+pub mod routes;
 
 use http_body_util::combinators::BoxBody;
 use hyper::body::Body as _;

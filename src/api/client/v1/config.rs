@@ -65,6 +65,9 @@ pub struct ServicesHealth {
     /// Where objects are kept; absent where no storage is configured.
     #[oai(skip_serializing_if_is_none)]
     pub storage: Option<PartHealth>,
+    /// Where log lines go through; absent where no Redis is configured.
+    #[oai(skip_serializing_if_is_none)]
+    pub redis: Option<PartHealth>,
     /// The way out for mail.
     pub mail: PartHealth,
     /// Background work.
@@ -215,6 +218,7 @@ impl From<&Report> for ServiceHealth {
                 api: report.api.into(),
                 database: report.database.into(),
                 storage: report.storage.map(Into::into),
+                redis: report.redis.map(Into::into),
                 mail: report.mail.into(),
                 jobs: report.jobs.into(),
             },
@@ -242,7 +246,14 @@ impl Example for PartHealth {
 impl Example for ServicesHealth {
     fn example() -> Self {
         let part = PartHealth::example;
-        Self { api: part(), database: part(), storage: Some(part()), mail: part(), jobs: part() }
+        Self {
+            api: part(),
+            database: part(),
+            storage: Some(part()),
+            redis: Some(part()),
+            mail: part(),
+            jobs: part(),
+        }
     }
 }
 

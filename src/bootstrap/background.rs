@@ -21,6 +21,7 @@ impl Background {
     /// Tells the workers of other processes of jobs that are stored here.
     #[must_use]
     pub fn start(database: &Database, core: &Core) -> Self {
+        jobs::metrics::watch(core);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(jobs::tell(core.jobs.waker.clone(), database.direct_url.clone(), stopped));

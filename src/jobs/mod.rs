@@ -3,6 +3,7 @@
 pub mod cleanup;
 mod handler;
 mod mail;
+pub mod metrics;
 mod registry;
 mod scheduler;
 mod users;

@@ -203,6 +203,16 @@ async fn giving_up_panics_and_time_limits_are_told_apart() {
     };
     told(panicked, "it panicked").await;
     told(slow, "it took longer than 300ms").await;
+    // The numbers are also there for Prometheus.
+    let metrics = app.core.metrics.render().await.expect("written");
+    for line in [
+        "twofold_jobs{queue=\"default\",state=\"failed\"} 1",
+        "twofold_jobs{queue=\"default\",state=\"scheduled\"} 2",
+        "twofold_jobs_ended_last_hour{queue=\"default\",state=\"failed\"} 1",
+        "twofold_job_workers 1",
+    ] {
+        assert!(metrics.contains(line), "{line} in {metrics}");
+    }
     let (_, tries) = control::get(&app.core, slow).await.expect("there");
     assert_eq!(format!("{:?}", tries[0].outcome), "TimedOut");
 }

@@ -56,6 +56,7 @@ mod pages;
 mod pool;
 mod program;
 mod queries;
+mod reactions;
 mod shutdown;
 mod staff_pages;
 mod storage;

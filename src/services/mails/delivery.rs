@@ -70,14 +70,9 @@ impl Mails {
         let now = core.clock.now();
         let delivery = judge(handed_over.as_ref().err(), attempt, now - created_at);
         let (outcome, attempts) = match (&delivery, &handed_over) {
-            (Delivery::Refused { why }, _) => {
-                tracing::warn!(mail_id = %id, "a mail is tried again later: {why}");
-                (Outcome::Pending { why }, attempt)
-            }
-            (Delivery::GivenUp { why }, _) => {
-                tracing::error!(mail_id = %id, "a mail is given up: {why}");
-                (Outcome::GivenUp { why }, attempt)
-            }
+            // Whoever has the mail delivered logs why it isn't.
+            (Delivery::Refused { why }, _) => (Outcome::Pending { why }, attempt),
+            (Delivery::GivenUp { why }, _) => (Outcome::GivenUp { why }, attempt),
             // That nobody takes mail was logged when it was found out.
             (Delivery::Waiting { why, .. }, _) => (Outcome::Pending { why }, attempt - 1),
             (Delivery::Sent, receipt) => {

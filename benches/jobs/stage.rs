@@ -129,7 +129,8 @@ impl Stage {
     /// What another process has that stores jobs and tells of them.
     pub async fn another_process(&self) -> (Core, JoinHandle<()>) {
         let (core, stop) = self.silent_process().await;
-        let telling = jobs::tell(core.jobs.waker.clone(), self.url.clone().into(), stop.subscribe());
+        let telling =
+            jobs::tell(core.jobs.waker.clone(), self.url.clone().into(), stop.subscribe());
         let telling = tokio::spawn(async move {
             telling.await;
             drop(stop);

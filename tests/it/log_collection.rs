@@ -3,10 +3,12 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    ops::Range,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
+use chrono::{NaiveDate, Utc};
 use fred::interfaces::StreamsInterface;
 use reqwest::Method;
 use rustix::{
@@ -257,8 +259,7 @@ async fn lines_that_nothing_takes_are_counted() {
     let (db, dir) = (TestDb::create().await, dir());
     let logs = dir.path().join("logs");
     fs::create_dir(&logs).expect("directory");
-    #[expect(clippy::disallowed_methods, reason = "the program has a clock of its own")]
-    let today = chrono::Utc::now().date_naive();
+    let today = today();
     // A file that takes nothing once nobody reads it; both days, should it be midnight.
     let pipes: Vec<_> = [today, today.succ_opt().expect("a day")]
         .map(|day| {
@@ -289,15 +290,21 @@ fn without_redis_there_is_nothing_to_collect_from() {
     assert!(stderr(&output).contains("set REDIS_URL"), "{}", stderr(&output));
 }
 
-/// So many lines in the form that instances give them, numbered from 0.
-async fn add_lines(redis: &Redis, count: usize) {
+/// The day of the lines that a test makes.
+#[expect(clippy::disallowed_methods, reason = "the program has a clock of its own")]
+fn today() -> NaiveDate {
+    Utc::now().date_naive()
+}
+
+/// Lines in the form that instances give them, with these numbers.
+async fn add_lines(redis: &Redis, day: NaiveDate, numbers: Range<usize>) {
     let connection = redis.connect().await;
-    let numbers: Vec<usize> = (0..count).collect();
+    let numbers: Vec<usize> = numbers.collect();
     for some in numbers.chunks(500) {
         let pipeline = connection.pipeline();
         for number in some {
             let line = format!(
-                r#"{{"timestamp":"2026-11-21T12:00:00.000000Z","level":"INFO","message":"a line","number":{number}}}"#
+                r#"{{"timestamp":"{day}T12:00:00.000000Z","level":"INFO","message":"a line","number":{number}}}"#
             );
             let field = ("application", line);
             let () = pipeline.xadd(STREAM, false, None, "*", field).await.expect("noted");
@@ -312,7 +319,27 @@ async fn lines_survive_the_death_of_consumers() {
     let redis = Redis::start().await;
     let (place, homes) = (dir(), [dir(), dir()]);
     let logs = place.path().join("logs");
-    let mut consumers = homes.each_ref().map(|home| consumer(&redis, home.path(), &logs));
+    // They wait for the file once they have got lines, and die so.
+    let (day, waiting) = (today(), 10_000);
+    fs::create_dir(&logs).expect("directory");
+    let file = logs.join(format!("application.{day}.log"));
+    let file = fs::File::options().create(true).append(true).open(file).expect("made");
+    file.lock().expect("locked");
+    add_lines(&redis, day, 0..waiting).await;
+    let start = |home: &TempDir| consumer(&redis, home.path(), &logs);
+    let mut consumers = homes.each_ref().map(start);
+    let started = Instant::now();
+    while pending(&redis).await == 0 {
+        assert!(started.elapsed() < LIMIT, "lines are confirmed that are nowhere");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    for consumer in &mut consumers {
+        consumer.signal(Signal::KILL);
+        consumer.wait();
+    }
+    drop(file);
+    consumers = homes.each_ref().map(start);
+
     let size = || files(&logs, "application").iter().map(|file| size_of(file)).sum::<u64>();
     let deaths = async {
         for turn in 0..rounds(4, 40) {
@@ -322,10 +349,10 @@ async fn lines_survive_the_death_of_consumers() {
             let which = turn % 2;
             consumers[which].signal(Signal::KILL);
             consumers[which].wait();
-            consumers[which] = consumer(&redis, homes[which].path(), &logs);
+            consumers[which] = start(&homes[which]);
         }
     };
-    tokio::join!(add_lines(&redis, count), deaths);
+    tokio::join!(add_lines(&redis, day, waiting..count), deaths);
 
     // Only what is confirmed is removed.
     let started = Instant::now();
@@ -343,6 +370,12 @@ async fn lines_survive_the_death_of_consumers() {
     assert_eq!(by_number.len(), count, "lost lines");
     assert!(by_number.values().all(|ids| ids.len() == 1), "what is double has the same id");
     println!("{count} lines, {} written twice", collected.len() - count);
+}
+
+/// How many lines consumers have got and not confirmed.
+async fn pending(redis: &Redis) -> u64 {
+    let summary: fred::types::Value = redis.ask("XPENDING", &[STREAM, "files"]).await;
+    summary.into_array().first().and_then(fred::types::Value::as_u64).unwrap_or_default()
 }
 
 fn size_of(file: &Path) -> u64 {

@@ -17,6 +17,10 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Mail {
     /// Send a test mail in the configured way, and say what became of it; needs no database
+    #[command(after_help = "Examples:
+  twofold mail test --to ada@example.com
+  SMTP_URL=smtps://user:secret@mail.shop.test twofold mail test --to ada@example.com
+  twofold mail test --to ada@example.com --json | jq -r .transport")]
     Test {
         /// Who gets it
         #[arg(long)]

@@ -127,8 +127,7 @@ same time. Each line is written at least once, and carries its id in the stream.
     #[command(
         subcommand,
         after_help = "Examples:
-  twofold mail test --to ada@example.com
-  twofold mail test --to ada@example.com --json | jq -r .transport"
+  twofold mail test --to ada@example.com"
     )]
     Mail(mail::Mail),
     /// Fill the database with demo users; not in production

@@ -100,7 +100,17 @@ async fn a_recipient_is_one_bare_address_or_nobody() {
             assert!(matches!(sent, Err(MailError::Invalid(_))), "{recipient:?}");
         }
     }
-    for recipient in ["", "ada", "@example.com", "ada@", "ada@@example.com", "(x)ada@example.com"] {
+    for recipient in [
+        "",
+        "ada",
+        "@example.com",
+        "ada@",
+        "ada@@example.com",
+        "(x)ada@example.com",
+        "\"ada\"@example.com",
+        "\"ada>,<eve\"@example.com",
+        "\"ada@example.com>,<eve\"@example.com",
+    ] {
         let sent = mailer.send(&mail(recipient, "s", "t", None)).await;
         assert!(matches!(sent, Err(MailError::Invalid(_))), "{recipient:?}");
     }

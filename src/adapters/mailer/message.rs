@@ -19,13 +19,8 @@ impl<'a> Letter<'a> {
     /// [`MailError::Invalid`] for a recipient that is anything but one bare address, and for a subject that is
     /// or holds more than one line.
     pub fn new(from: &'a Mailbox, mail: &'a Mail) -> Result<Self, MailError> {
-        // Quoted names and comments are legal (RFC 5322, 3.4) and read differently by servers.
-        let has_syntax = |c: char| {
-            c.is_control()
-                || c.is_whitespace()
-                || matches!(c, '"' | '<'..='>' | '(' | ')' | ',' | ':' | ';' | '\\')
-        };
-        if mail.recipient.contains(has_syntax) {
+        // Inside quotes nearly everything is legal (RFC 5322, 3.4.1), and servers read it differently.
+        if mail.recipient.contains('"') {
             return Err(MailError::invalid("the recipient is no bare address"));
         }
         // An encoded word (RFC 2047, 2) would be decoded by who reads the mail, line ends and all.

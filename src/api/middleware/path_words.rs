@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use uuid::Uuid;
 
 /// The words of the pages, which are in no document.
-const PAGES: [&str; 16] = [
+const PAGES: [&str; 17] = [
     "api-docs",
     "assets",
     "backoffice",

@@ -2,10 +2,10 @@
 
 pub mod auth;
 pub mod jobs;
-pub mod queues;
-pub mod schedules;
 pub mod mail_templates;
 pub mod mails;
+pub mod queues;
+pub mod schedules;
 pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};

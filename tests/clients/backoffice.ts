@@ -57,6 +57,22 @@ const nobody = { id: '01975b2e-7c40-7000-8000-000000000001' };
 const missing = { ...staff, params: { path: nobody } };
 refused(await api.GET('/api/v1/backoffice/users/{id}', missing), 404, 'not_found');
 
+// What recurs runs now, and its job is found, with what it was told.
+const [schedule] = ok(await api.GET('/api/v1/backoffice/schedules', staff)).data.schedules;
+assert.ok(schedule);
+const named = { ...staff, params: { path: { name: schedule.name } } };
+const started = ok(await api.POST('/api/v1/backoffice/schedules/{name}/run', named)).data;
+const startedJob = { ...staff, params: { path: { id: started.id } } };
+const job = ok(await api.GET('/api/v1/backoffice/jobs/{id}', startedJob)).data;
+assert.equal(job.id, started.id);
+assert.ok(job.payload);
+const { queues } = ok(await api.GET('/api/v1/backoffice/queues', staff)).data;
+assert.ok(queues.some((queue) => queue.name === job.queue && queue.is_known));
+const off = { ...named, body: { enabled: false } };
+assert.equal(ok(await api.PATCH('/api/v1/backoffice/schedules/{name}', off)).data.enabled, false);
+const none = { ...staff, body: { kind: 'of no kind' } };
+assert.equal(ok(await api.POST('/api/v1/backoffice/jobs/retry-failed', none)).data.retried, 0);
+
 ok(await api.POST('/api/v1/backoffice/auth/logout', staff));
 refused(await api.GET('/api/v1/backoffice/auth/me', staff), 401, 'session_ended');
 console.log('backoffice: walked');

@@ -5,6 +5,8 @@ const assert = require("node:assert/strict");
 const path = require("node:path");
 const { chromium } = require("playwright-core");
 
+const jobs = require("./jobs.cjs");
+
 const [address, password, pictures] = process.argv.slice(2);
 const admin = "admin@example.com";
 const user = { email: "ada@example.com", password: "correct horse battery" };
@@ -20,16 +22,22 @@ async function main() {
     const faults = watch(context);
     const page = await context.newPage();
     const step = async (name, work) => {
-      await work(page);
+      try {
+        await work(page);
+      } catch (error) {
+        await shoot(page, "failure");
+        throw error;
+      }
       assert.deepEqual(faults.splice(0), [], name);
       console.log(`ok  ${name}`);
     };
-    for (const [name, work] of steps) await step(name, work);
+    const all = [...steps, ...jobs({ open, shoot, faults }), ...lastSteps];
+    for (const [name, work] of all) await step(name, work);
     await fromElsewhere(browser);
+    console.log(`${all.length + 1} passed, 0 failed`);
   } finally {
     await browser.close();
   }
-  console.log(`${steps.length + 1} passed, 0 failed`);
 }
 
 // What no page may do, as it happens.
@@ -94,6 +102,9 @@ const steps = [
     const { access_token } = await post("/api/v1/auth/login", user);
     await swaggerUi(page, "client", access_token, ["get_current_user"], "login_user", user);
   }],
+];
+
+const lastSteps = [
   ["signing out", async (page) => {
     await open(page, "/backoffice/sign-in");
     await page.getByText(`signed in as ${admin}`).waitFor();
@@ -111,8 +122,8 @@ async function open(page, path) {
   assert.equal(answer.status(), 200, path);
 }
 
-async function shoot(page, name) {
-  await page.screenshot({ path: path.join(pictures, `${name}.png`) });
+async function shoot(page, name, options = {}) {
+  await page.screenshot({ path: path.join(pictures, `${name}.png`), ...options });
 }
 
 async function signIn(page, secret) {

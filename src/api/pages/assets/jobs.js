@@ -47,20 +47,20 @@ function duration(ms) {
   return `${name === "s" && amount < 10 ? amount.toFixed(1) : Math.round(amount)} ${name}`;
 }
 
-// Since when, or until when, in whole seconds at least: what is told anew each time would flicker.
-function distance(time) {
-  const ms = Math.abs(Date.parse(time) - now());
-  return ms < 60_000 ? `${Math.round(ms / 1000)} s` : duration(ms);
-}
-
-const ago = (time) => (time ? `${distance(time)} ago` : "–");
-const until = (time) => (Date.parse(time) > now() ? `in ${distance(time)}` : "now");
-const moment = (time) => (time ? time.replace("T", " ").replace(/(\.\d+)?Z$/, " UTC") : "–");
+// Seconds at least: what is told anew each time would flicker. Other machines' clocks may be ahead.
+const span = (ms) => (ms < 60_000 ? `${Math.max(0, Math.round(ms / 1000))} s` : duration(ms));
+const since = (time) => span(now() - Date.parse(time));
+const ago = (time) => (time ? `${since(time)} ago` : "–");
+// An id begins with the time at which it was made, in milliseconds (RFC 9562, 5.7).
+const madeAt = (id) => new Date(Number.parseInt(id.replace("-", "").slice(0, 12), 16)).toISOString();
+const isAhead = (time) => Date.parse(time) > now();
+const until = (time) => (isAhead(time) ? `in ${span(Date.parse(time) - now())}` : "now");
+const moment = (time) => (time ? `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC` : "–");
 const pair = (one, other) => (one === undefined ? "–" : `${duration(one)} · ${duration(other)}`);
 
 function when(job) {
-  if (job.state === "waiting") return Date.parse(job.run_at) > now() ? `due ${until(job.run_at)}` : `due for ${distance(job.run_at)}`;
-  if (job.state === "running") return `for ${distance(job.started_at)}`;
+  if (job.state === "waiting") return isAhead(job.run_at) ? `due ${until(job.run_at)}` : `due for ${since(job.run_at)}`;
+  if (job.state === "running") return `for ${since(job.started_at)}`;
   return ago(job.finished_at);
 }
 
@@ -155,7 +155,7 @@ function queueRow(queue) {
     counted((one) => one.scheduled, state("waiting")),
     counted((one) => one.running, state("running")),
     counted((one) => one.failed, state("failed")),
-    (one) => (one.oldest_due_at ? distance(one.oldest_due_at) : "–"),
+    (one) => (one.oldest_due_at ? since(one.oldest_due_at) : "–"),
     (one) => count(one.last_hour.succeeded),
     (one) => count(one.last_hour.failed),
     (one) => count(one.last_hour.cancelled),
@@ -198,7 +198,7 @@ function scheduleRow(schedule) {
     (one) => `${one.cron} ${one.time_zone}`,
     (one) => (one.enabled ? until(one.next_tick_at) : "off"),
     shows(lastJob, (one) => {
-      put(lastJob, one.last_job_id ? ago(one.last_tick_at) : "–");
+      put(lastJob, one.last_job_id ? ago(madeAt(one.last_job_id)) : "–");
       if (one.last_job_id) lastJob.href = `#${one.last_job_id}`;
       else lastJob.removeAttribute("href");
     }),
@@ -480,8 +480,8 @@ function showFault(error) {
     return;
   }
   const why = error instanceof Refused ? error.message : "The connection is lost.";
-  const since = fresh ? ` This is how it was at ${fresh.toLocaleTimeString("en-GB")}.` : "";
-  showFreshness(`${why}${since}`, true);
+  const asOf = fresh ? ` This is how it was at ${fresh.toLocaleTimeString("en-GB")}.` : "";
+  showFreshness(`${why}${asOf}`, true);
 }
 
 const visible = () => new Promise((resolve) => {

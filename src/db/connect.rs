@@ -62,6 +62,8 @@ pub(super) async fn connect_and_hear(
                         Err(error) => {
                             let error = Chain(&error);
                             tracing::debug!("a connection to the database has ended: {error}");
+                            // It would say so for ever.
+                            return;
                         }
                     }
                 }

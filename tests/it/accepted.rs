@@ -14,7 +14,7 @@ use twofold::{
         envelope::{Answer, ApiResponse},
         error::ApiError,
     },
-    jobs::{Context, Handler, JobError, Registry},
+    jobs::{self, Context, Handler, JobError},
     services::{
         Code, Core, ServiceError,
         jobs::{Job, status::status_for},
@@ -120,7 +120,7 @@ fn version() -> ApiVersion {
 }
 
 async fn start() -> TestApp {
-    let registry = Registry::default().handle::<Export>();
+    let registry = jobs::registry().handle::<Export>();
     TestApp::builder().version(version()).jobs(registry).start().await
 }
 

@@ -35,6 +35,7 @@ async fn the_whole_walk_from_registration_to_logout() {
     let code = app.code_for(ADA).await;
     let body = json!({"email": ADA, "code": code});
     app.post("/api/v1/auth/verify-email", body).send().await.assert_done();
+    app.welcomed(ADA).await;
 
     let tokens = app.post("/api/v1/auth/login", credentials).send().await.data();
     assert_eq!((&tokens["token_type"], &tokens["expires_in"]), (&json!("Bearer"), &json!(1800)));
@@ -105,6 +106,7 @@ async fn of_an_unverified_address_the_last_registration_counts() {
         verify(&older).await.assert_error(422, "invalid_code");
     }
     verify(&newer).await.assert_done();
+    app.welcomed(ADA).await;
     app.login(ADA).await;
     let first = json!({"email": ADA, "password": "the first password"});
     let first = app.post("/api/v1/auth/login", first).send().await;
@@ -145,6 +147,7 @@ async fn a_code_works_once_for_ten_minutes_and_five_tries() {
     let all = join_all((0..20).map(|_| verify(&app, &code))).await;
     assert_eq!(all.iter().filter(|answer| answer.status == 200).count(), 1);
     verify(&app, &code).await.assert_error(422, "invalid_code");
+    app.welcomed(ADA).await;
 
     // Nothing is left to verify.
     resend(&app, ADA).await.assert_done();

@@ -28,20 +28,19 @@ async fn who_has_verified_an_address_is_welcomed_once() {
         row.get::<_, &str>(0).parse::<Uuid>().expect("an id")
     };
     // As after the death of a worker that could not say any more that it was done.
-    let again = reactions::send_welcome(&app.core, &Origin::system("job"), job, id).await;
-    again.expect("done");
-    let nobody = reactions::send_welcome(&app.core, &Origin::system("job"), Uuid::nil(), Uuid::nil());
-    nobody.await.expect("nobody is left to be welcomed");
+    let origin = Origin::system("job");
+    reactions::send_welcome(&app.core, &origin, job, id).await.expect("done");
+    let nobody = reactions::send_welcome(&app.core, &origin, Uuid::nil(), Uuid::nil()).await;
+    nobody.expect("nobody is left to be welcomed");
 }
 
 #[tokio::test]
 async fn a_reset_that_is_mailed_twice_keeps_its_first_token() {
     let mut app = TestApp::start().await;
     app.verified_user(ADA).await;
-    let (id, job) = (user_id(&app).await, Uuid::from_u128(7));
+    let (id, job, origin) = (user_id(&app).await, Uuid::from_u128(7), Origin::system("job"));
     for _ in 0..2 {
-        let sent = reactions::send_password_reset(&app.core, &Origin::system("job"), job, id);
-        sent.await.expect("done");
+        reactions::send_password_reset(&app.core, &origin, job, id).await.expect("done");
     }
     let token = app.reset_token_for(ADA).await;
     let body = json!({"token": token, "new_password": format!("{PASSWORD} again")});

@@ -41,6 +41,11 @@ impl Stage {
         self.app.get(&format!("{MAILS}{path}")).bearer(&self.token).send().await
     }
 
+    async fn template(&self, path: &str) -> Answer {
+        let path = format!("/api/v1/backoffice/mail-templates{path}");
+        self.app.get(&path).bearer(&self.token).send().await
+    }
+
     async fn post(&self, path: &str, body: Option<Value>) -> Answer {
         let request = self.app.request(reqwest::Method::POST, &format!("{MAILS}{path}"));
         let request = request.bearer(&self.token);
@@ -212,7 +217,7 @@ async fn a_test_mail_goes_to_oneself_or_to_whom_one_says() {
 #[tokio::test]
 async fn templates_are_listed_and_previewed() {
     let stage = Stage::set().await;
-    let data = stage.get("/templates").await.data();
+    let data = stage.template("").await.data();
     let items = data["items"].as_array().expect("a list");
     let of = |name: &str| items.iter().find(|item| item["name"] == name).expect("listed").clone();
     assert_eq!(items.len(), 5);
@@ -221,7 +226,7 @@ async fn templates_are_listed_and_previewed() {
     assert_eq!(verify["sample"][0], json!({"name": "code", "value": "123456"}));
     assert_eq!(of("welcome")["holds_secret"], false);
 
-    let preview = stage.get("/templates/welcome?locale=de-AT").await.data();
+    let preview = stage.template("/welcome?locale=de-AT").await.data();
     assert_eq!(
         (&preview["locale"], &preview["subject"]),
         (&json!("en"), &json!("Welcome to Twofold"))
@@ -230,7 +235,7 @@ async fn templates_are_listed_and_previewed() {
     assert!(
         preview["html"].as_str().expect("HTML").contains("Hello Ada &lt;Countess&gt; &amp; Co.,")
     );
-    stage.get("/templates/unknown").await.assert_error(404, "not_found");
-    let faults = stage.get("/templates/welcome?locale=..%2Fen").await.faults();
+    stage.template("/unknown").await.assert_error(404, "not_found");
+    let faults = stage.template("/welcome?locale=..%2Fen").await.faults();
     assert_eq!(faults, [("locale".to_owned(), "pattern".to_owned())]);
 }

@@ -77,7 +77,7 @@ impl From<Rendered> for MailPreview {
 /// Operations on templates.
 pub struct MailTemplatesApi;
 
-#[OpenApi(prefix_path = "/mails/templates", tag = "Tag::Mails")]
+#[OpenApi(prefix_path = "/mail-templates", tag = "Tag::Mails")]
 impl MailTemplatesApi {
     /// List templates
     ///

@@ -113,6 +113,12 @@ async fn while_nobody_takes_mail_no_mail_uses_up_its_tries() {
     assert_eq!(count(&client, "pending").await, 2);
     let most = client.query_one("SELECT max(attempts) FROM mails", &[]).await.expect("asked");
     assert!(most.get::<_, i32>(0) <= 1, "but for the one under way");
+    // Each says why, also the one that found out that nobody is to be asked.
+    wait(async || {
+        let sql = "SELECT count(*) FROM mails WHERE last_error LIKE '%smtp: %refused%'";
+        (client.query_one(sql, &[]).await.expect("asked").get::<_, i64>(0) == 2).then_some(())
+    })
+    .await;
     let server = SmtpServer::start_at(address, &[]);
     app.clock.advance(TimeDelta::seconds(10));
     wait_long(async || {

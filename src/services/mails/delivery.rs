@@ -98,10 +98,9 @@ impl Mails {
 
     /// Waits until another mail may go; for how long to come back, if that is too long.
     async fn turn(&self, core: &Core) -> Result<Result<(), Duration>> {
-        if let Some(pause) = self.mailer.pause() {
-            return Ok(Err(pause));
-        }
-        let Some(rate) = self.rate_per_second else { return Ok(Ok(())) };
+        // While nobody takes mail, no turn is used up.
+        let rate = self.rate_per_second.filter(|_| self.mailer.pause().is_none());
+        let Some(rate) = rate else { return Ok(Ok(())) };
         let (step, now) = (TimeDelta::microseconds(1_000_000 / i64::from(rate)), core.clock.now());
         let mut conn = core.db.conn().await?;
         let turn = mail_pace::take_turn(&mut conn, step, PATIENCE, now).await?;

@@ -28,12 +28,13 @@ pub async fn tell(waker: Waker, url: SecretString, stop: watch::Receiver<bool>) 
         let mut mouth = None;
         loop {
             waker.to_tell().await;
-            sleep(DEBOUNCE).await;
             if let Err(error) = tell_once(&mut mouth, &url).await {
                 tracing::debug!("other processes can't be woken: {}", Chain(&error));
                 mouth = None;
                 sleep(PAUSE).await;
             }
+            // What comes meanwhile is told of together.
+            sleep(DEBOUNCE).await;
         }
     })
     .await;

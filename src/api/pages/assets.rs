@@ -17,15 +17,25 @@ struct Asset {
     text: String,
 }
 
-static OURS: LazyLock<[Asset; 6]> = LazyLock::new(|| {
-    [
-        Asset::new("docs.js", include_str!("assets/docs.js")),
-        Asset::new("docs.css", include_str!("assets/docs.css")),
-        Asset::new("jobs.js", include_str!("assets/jobs.js")),
-        Asset::new("jobs.css", include_str!("assets/jobs.css")),
-        Asset::new("pages.css", include_str!("assets/pages.css")),
-        Asset::new("icon.svg", include_str!("assets/icon.svg")),
-    ]
+/// Modules name those that they import, which stand before them: they get their addresses.
+static OURS: LazyLock<Vec<Asset>> = LazyLock::new(|| {
+    let texts = [
+        ("icon.svg", include_str!("assets/icon.svg")),
+        ("pages.css", include_str!("assets/pages.css")),
+        ("docs.css", include_str!("assets/docs.css")),
+        ("docs.js", include_str!("assets/docs.js")),
+        ("jobs.css", include_str!("assets/jobs.css")),
+        ("live.js", include_str!("assets/live.js")),
+        ("throughput.js", include_str!("assets/throughput.js")),
+        ("jobs.js", include_str!("assets/jobs.js")),
+    ];
+    texts.into_iter().fold(Vec::new(), |mut assets: Vec<Asset>, (name, text)| {
+        let import =
+            |text: String, one: &Asset| text.replace(&format!("./{}", one.name), &one.path);
+        let text = assets.iter().fold(text.to_owned(), import);
+        assets.push(Asset::new(name, &text));
+        assets
+    })
 });
 
 /// Megabytes, made where documentation is shown.
@@ -44,13 +54,13 @@ static VIEWERS: LazyLock<[Asset; 3]> = LazyLock::new(|| {
 /// Where a page finds an asset; `None` when there is none of this name.
 pub(super) fn path(name: &str) -> Option<&'static str> {
     let find = |assets: &'static [Asset]| assets.iter().find(|asset| asset.name == name);
-    let found = find(&*OURS).or_else(|| find(&*VIEWERS));
+    let found = find(&OURS).or_else(|| find(&*VIEWERS));
     found.map(|asset| asset.path.as_str())
 }
 
 /// Serves our own.
 pub(super) fn mount(routes: Route) -> Route {
-    serve(routes, &*OURS)
+    serve(routes, &OURS)
 }
 
 /// Serves those of the viewers of documents.
@@ -110,6 +120,16 @@ mod tests {
         assert!(size("swagger-ui.js") > 1_000_000, "{}", size("swagger-ui.js"));
         assert!(size("swagger-ui.css") > 100_000, "{}", size("swagger-ui.css"));
         assert!(size("redoc.js") > 800_000, "{}", size("redoc.js"));
+    }
+
+    #[test]
+    fn every_import_has_the_address_of_a_module() {
+        let imports = OURS.iter().flat_map(|asset| asset.text.split(" from \"").skip(1));
+        let found: Vec<_> = imports.filter_map(|rest| rest.split('"').next()).collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        for path in found {
+            assert!(OURS.iter().any(|asset| asset.path == path), "{path}");
+        }
     }
 
     #[test]

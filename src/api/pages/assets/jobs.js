@@ -1,18 +1,16 @@
-// The page of the jobs. It asks every two seconds how they do, and puts texts in place only where they
-// have changed, so that focus, selection and scroll stay. Whatever the server says goes in as text.
+// The page of the jobs. It asks every two seconds how they do.
+
+import { ago, button, count, element, fill, fillTable, find, isAhead, madeAt, moment, pair, put, row, serverTime, shows, since, until } from "./live.js";
+import { showThroughput } from "./throughput.js";
 
 const DATA = "/backoffice/jobs/data";
 const PAUSE = 2000;
 const PER_PAGE = 20;
 
-const find = (selector, within = document) => within.querySelector(selector);
 const view = new URLSearchParams(location.search);
 const dialog = find("#job");
 
 // ---- What the server says ----
-
-// How far its clock is ahead of ours, in milliseconds.
-let ahead = 0;
 
 class Refused extends Error {
   constructor(status, message) {
@@ -28,35 +26,15 @@ async function call(method, path, body) {
     body: body && JSON.stringify(body),
     signal: AbortSignal.timeout(15_000),
   });
-  ahead = Date.parse(answer.headers.get("date")) - Date.now() || ahead;
+  serverTime(answer.headers.get("date"));
   const json = answer.status === 204 ? {} : await answer.json();
   if (!answer.ok) throw new Refused(answer.status, json.message);
   return json.data;
 }
 
-// ---- How it is told ----
+// ---- What is shown ----
 
-const now = () => Date.now() + ahead;
-const count = (number) => number.toLocaleString("en");
 const last = (id) => id.slice(-12);
-
-function duration(ms) {
-  const steps = [[1000, 1, "ms"], [60_000, 1000, "s"], [3_600_000, 60_000, "min"], [86_400_000, 3_600_000, "h"], [Infinity, 86_400_000, "d"]];
-  const [, unit, name] = steps.find(([limit]) => ms < limit);
-  const amount = ms / unit;
-  return `${name === "s" && amount < 10 ? amount.toFixed(1) : Math.round(amount)} ${name}`;
-}
-
-// Seconds at least: what is told anew each time would flicker. Other machines' clocks may be ahead.
-const span = (ms) => (ms < 60_000 ? `${Math.max(0, Math.round(ms / 1000))} s` : duration(ms));
-const since = (time) => span(now() - Date.parse(time));
-const ago = (time) => (time ? `${since(time)} ago` : "–");
-// An id begins with the time at which it was made, in milliseconds (RFC 9562, 5.7).
-const madeAt = (id) => new Date(Number.parseInt(id.replace("-", "").slice(0, 12), 16)).toISOString();
-const isAhead = (time) => Date.parse(time) > now();
-const until = (time) => (isAhead(time) ? `in ${span(Date.parse(time) - now())}` : "now");
-const moment = (time) => (time ? `${new Date(time).toISOString().slice(0, 19).replace("T", " ")} UTC` : "–");
-const pair = (one, other) => (one === undefined ? "–" : `${duration(one)} · ${duration(other)}`);
 
 function when(job) {
   if (job.state === "waiting") return isAhead(job.run_at) ? `due ${until(job.run_at)}` : `due for ${since(job.run_at)}`;
@@ -67,69 +45,6 @@ function when(job) {
 function stateOf(job) {
   if (job.state !== "running") return job.state;
   return job.cancel_requested ? "to be cancelled" : `running, ${job.progress} %`;
-}
-
-// ---- What is shown ----
-
-function element(name, properties = {}, ...children) {
-  const made = Object.assign(document.createElement(name), properties);
-  made.append(...children);
-  return made;
-}
-
-const button = (text, act, className = "quiet") => {
-  const made = element("button", { type: "button", className, textContent: text });
-  made.addEventListener("click", act);
-  return made;
-};
-
-function put(place, text) {
-  if (place.textContent !== String(text)) place.textContent = text;
-}
-
-// Makes the children of a place those of a list. Children of the same key stay.
-function fill(place, items, keyOf, make) {
-  const old = new Map([...place.children].map((child) => [child.dataset.key, child]));
-  const wanted = items.map((item) => {
-    const key = String(keyOf(item));
-    const child = old.get(key) ?? make(item);
-    old.delete(key);
-    child.dataset.key = key;
-    child.show(item);
-    return child;
-  });
-  old.forEach((child) => child.remove());
-  wanted.forEach((child, at) => {
-    if (place.children[at] !== child) place.insertBefore(child, place.children[at] ?? null);
-  });
-}
-
-// A row; `cells` are its texts, and nodes that show themselves.
-function row(cells, classes = []) {
-  const made = element("tr");
-  const places = cells.map((cell, at) => {
-    const place = element(at === 0 ? "th" : "td", { className: classes[at] ?? "" });
-    if (at === 0) place.scope = "row";
-    if (typeof cell !== "function") place.append(cell);
-    made.append(place);
-    return place;
-  });
-  made.show = (item) => cells.forEach((cell, at) => (typeof cell === "function" ? put(places[at], cell(item)) : cell.show(item)));
-  return made;
-}
-
-function fillTable(name, items, keyOf, make, nothing) {
-  const body = find(`#${name} tbody`);
-  if (items.length > 0) return fill(body, items, keyOf, make);
-  const width = [...find(`#${name} tr`).cells].reduce((sum, cell) => sum + cell.colSpan, 0);
-  fill(body, [nothing], () => "nothing", () => {
-    const cell = element("td", { colSpan: width, className: "nothing" });
-    return Object.assign(element("tr", {}, cell), { show: (text) => put(cell, text) });
-  });
-}
-
-function shows(node, show) {
-  return Object.assign(node, { show });
 }
 
 // A link that narrows the list of jobs.
@@ -227,36 +142,6 @@ function jobRow() {
     (job) => job.queue,
     (job) => job.last_error ?? "",
   ], ["", "", "", "number", "", "error"]);
-}
-
-const SVG = "http://www.w3.org/2000/svg";
-const MINUTES = 60;
-
-function showThroughput(minutes) {
-  const svg = find("#throughput");
-  while (svg.children.length < MINUTES * 2) svg.append(document.createElementNS(SVG, "rect"));
-  const byTime = new Map(minutes.map((one) => [Date.parse(one.minute), one]));
-  const present = Math.floor(now() / 60_000);
-  const bars = Array.from({ length: MINUTES }, (_, at) => {
-    const time = (present - MINUTES + 1 + at) * 60_000;
-    return { time, ...(byTime.get(time) ?? { succeeded: 0, others: 0 }) };
-  });
-  const most = bars.reduce((a, b) => (b.succeeded + b.others > a.succeeded + a.others ? b : a));
-  const [height, width] = [80, 600 / MINUTES];
-  const scale = (height - 2) / Math.max(1, most.succeeded + most.others);
-  bars.forEach((bar, at) => {
-    let y = height;
-    ["succeeded", "others"].forEach((part, layer) => {
-      const size = bar[part] * scale;
-      y -= size;
-      const shape = { class: part, x: at * width + 1, y, width: width - 2, height: size };
-      for (const [name, value] of Object.entries(shape)) svg.children[at * 2 + layer].setAttribute(name, value);
-    });
-  });
-  const sum = (part) => bars.reduce((sum, bar) => sum + bar[part], 0);
-  const peak = `at most ${count(most.succeeded + most.others)} in a minute, at ${new Date(most.time).toISOString().slice(11, 16)} UTC`;
-  const total = `${count(sum("succeeded"))} done, ${count(sum("others"))} failed or cancelled within the last hour`;
-  put(find("#throughput-text"), sum("succeeded") + sum("others") > 0 ? `${total}; ${peak}.` : "Nothing has ended within the last hour.");
 }
 
 function showQueues({ queues, throughput, workers }) {

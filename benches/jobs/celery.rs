@@ -2,6 +2,8 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -9,7 +11,8 @@ use std::{
 
 use crate::redis_server;
 
-const PACKAGES: [&str; 2] = ["celery==5.7.0", "redis"];
+/// `packaging` is missing among what its Redis transport asks for.
+const PACKAGES: [&str; 3] = ["celery==5.7.0", "redis", "packaging"];
 /// More than enough for what is measured here.
 const LIMIT: Duration = Duration::from_mins(2);
 
@@ -68,7 +71,7 @@ impl Celery {
         let worker = Process(self.command(&worker).spawn().expect("celery"));
         wait(|| self.waiting() < count);
         let started = Instant::now();
-        wait(|| self.waiting() == 0);
+        wait(|| self.waiting() + self.taken() == 0);
         let took = started.elapsed();
         let pid = i32::try_from(worker.0.id()).expect("a process id");
         let pid = rustix::process::Pid::from_raw(pid).expect("a process");
@@ -83,9 +86,17 @@ impl Celery {
 
     /// How many tasks wait in Redis.
     fn waiting(&self) -> usize {
-        use std::io::{Read, Write};
-        let mut stream = std::os::unix::net::UnixStream::connect(&self.socket).expect("Redis");
-        stream.write_all(b"LLEN celery\r\n").expect("asked");
+        self.ask(b"LLEN celery\r\n")
+    }
+
+    /// How many the worker has taken and not acknowledged.
+    fn taken(&self) -> usize {
+        self.ask(b"HLEN unacked\r\n")
+    }
+
+    fn ask(&self, command: &[u8]) -> usize {
+        let mut stream = UnixStream::connect(&self.socket).expect("Redis");
+        stream.write_all(command).expect("asked");
         let mut answer = [0; 32];
         let read = stream.read(&mut answer).expect("answered");
         let text = String::from_utf8_lossy(&answer[..read]);

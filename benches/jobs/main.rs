@@ -74,11 +74,11 @@ async fn pickup(report: &mut Report, stage: &Stage) {
     for _ in 0..500 {
         let mut tx = here.db.begin(&Origin::system("bench")).await.expect("begun");
         here.jobs.enqueue(&here, &mut tx, &Nothing {}).await.expect("stored");
-        STARTED.lock().await.take();
+        STARTED.lock().expect("nobody panics").take();
         tx.commit().await.expect("committed");
         let committed = Instant::now();
         let started = loop {
-            if let Some(started) = *STARTED.lock().await {
+            if let Some(started) = *STARTED.lock().expect("nobody panics") {
                 break started;
             }
             tokio::time::sleep(Duration::from_micros(200)).await;

@@ -84,9 +84,12 @@ pub trait Sortable: Send + Sync + 'static {
 }
 
 /// Declares the columns that a list of rows can be sorted by. Callers, row and table have the same
-/// names for them.
+/// names for them, unless it is said which column callers mean: `created_at = id`.
 macro_rules! sortable {
-    ($(#[$meta:meta])* $name:ident: $row:ty, $table:ident, $default:literal, [$($column:ident),+ $(,)?]) => {
+    (
+        $(#[$meta:meta])* $name:ident: $row:ty, $table:ident, $default:literal,
+        [$($column:ident $(= $meant:ident)?),+ $(,)?]
+    ) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub struct $name;
@@ -95,15 +98,18 @@ macro_rules! sortable {
             type Row = $row;
             const LIST: &'static str = stringify!($name);
             const COLUMNS: &'static [$crate::db::keyset::Column<$row>] =
-                &[$($crate::db::keyset::sortable!(@column $row, $table, $column)),+];
+                &[$($crate::db::keyset::sortable!(@column $row, $table, $column $(= $meant)?)),+];
             const ID: &'static $crate::db::keyset::Column<$row> =
                 &$crate::db::keyset::sortable!(@column $row, $table, id);
             const DEFAULT: &'static str = $default;
         }
     };
     (@column $row:ty, $table:ident, $column:ident) => {
+        $crate::db::keyset::sortable!(@column $row, $table, $column = $column)
+    };
+    (@column $row:ty, $table:ident, $name:ident = $column:ident) => {
         $crate::db::keyset::Column::new(
-            stringify!($column),
+            stringify!($name),
             &$table::$column,
             |row: &$row| &row.$column,
             |row: &$row| $crate::db::keyset::SortField::sort_value(&row.$column),

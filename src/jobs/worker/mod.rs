@@ -127,6 +127,16 @@ enum Mode {
     Alone,
 }
 
+/// Lets jobs end for as long as they do so at once: few large batches cost less than many small ones.
+async fn let_end(jobs: &mut JoinSet<()>) {
+    let mut left = usize::MAX;
+    while jobs.len() < left {
+        left = jobs.len();
+        tokio::task::yield_now().await;
+        while jobs.try_join_next().is_some() {}
+    }
+}
+
 impl Shared {
     async fn take(
         self: &Arc<Self>,
@@ -158,9 +168,9 @@ impl Shared {
             for one in taken {
                 jobs.spawn(self.clone().execute(one, ends.clone()));
             }
-            if is_more_likely && free < BATCH {
-                tokio::task::yield_now().await;
-            } else if !is_more_likely {
+            if is_more_likely {
+                let_end(jobs).await;
+            } else {
                 let is_full = jobs.len() >= self.options.slots;
                 tokio::select! {
                     () = self.core.jobs.waker.woken(), if !is_full && mode != Mode::Alone => {}

@@ -23,23 +23,21 @@ pub enum Stale {
     IdempotencyKeys,
     /// Jobs that have ended.
     Jobs,
+    /// Mails that have been sent or given up.
+    Mails,
 }
 
 /// The statement, of which `$1` is the time before which a row is stale, and `$2` how many are deleted.
 macro_rules! delete {
-    ($table:literal, $key:literal, $condition:literal) => {
+    ($table:literal, $condition:literal) => {
         concat!(
             "DELETE FROM ",
             $table,
-            " WHERE ",
-            $key,
-            " IN (SELECT ",
-            $key,
-            " FROM ",
+            " WHERE ctid = ANY(ARRAY(SELECT ctid FROM ",
             $table,
             " WHERE ",
             $condition,
-            " LIMIT $2 FOR UPDATE SKIP LOCKED)"
+            " LIMIT $2 FOR UPDATE SKIP LOCKED))"
         )
     };
 }
@@ -48,16 +46,17 @@ impl Stale {
     const fn statement(self) -> &'static str {
         match self {
             Self::OneTimeCodes => {
-                delete!("user_one_time_codes", "(user_id, purpose)", "expires_at < $1")
+                delete!("user_one_time_codes", "expires_at < $1")
             }
             Self::UserSessions => {
-                delete!("user_sessions", "id", "least(expires_at, revoked_at) < $1")
+                delete!("user_sessions", "least(expires_at, revoked_at) < $1")
             }
             Self::AdminSessions => {
-                delete!("admin_sessions", "id", "least(expires_at, revoked_at) < $1")
+                delete!("admin_sessions", "least(expires_at, revoked_at) < $1")
             }
-            Self::IdempotencyKeys => delete!("idempotency_keys", "key_hash", "expires_at < $1"),
-            Self::Jobs => delete!("jobs", "id", "finished_at < $1"),
+            Self::IdempotencyKeys => delete!("idempotency_keys", "expires_at < $1"),
+            Self::Jobs => delete!("jobs", "finished_at < $1"),
+            Self::Mails => delete!("mails", "created_at < $1 AND state <> 'pending'"),
         }
     }
 }

@@ -1,7 +1,12 @@
 //! `mails`: written with the change that asks for them, sent afterwards, at least once.
 
 use chrono::{DateTime, Utc};
-use diesel::{pg::Pg, prelude::*};
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    sql_query,
+    sql_types::{Text, Timestamptz},
+};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use serde_json::Value;
@@ -215,6 +220,32 @@ pub async fn record(
         }
     };
     Ok(())
+}
+
+/// Gives up the mails that nothing will send any more, and returns how many: their jobs, which are of this
+/// kind, were cancelled or discarded, or have killed their workers.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn give_up_abandoned(
+    conn: &mut Conn,
+    kind: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<usize> {
+    sql_query(
+        "UPDATE mails
+         SET state = 'failed', last_error = 'its job has ended', body = NULL, html = NULL,
+             updated_at = $2
+         WHERE state = 'pending' AND NOT EXISTS (
+             SELECT FROM jobs
+             WHERE kind = $1 AND state IN ('waiting', 'running')
+               AND payload ->> 'mail_id' = mails.id::text
+         )",
+    )
+    .bind::<Text, _>(kind)
+    .bind::<Timestamptz, _>(now)
+    .execute(conn)
+    .await
 }
 
 sortable! {

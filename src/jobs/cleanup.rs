@@ -10,8 +10,9 @@ use crate::{
     db::{
         DbError,
         cleanup::{Stale, delete},
+        mails,
     },
-    services::jobs::Job,
+    services::{jobs::Job, mails::DeliverMail},
 };
 
 /// What to clean up.
@@ -22,6 +23,7 @@ pub enum What {
     Sessions,
     IdempotencyKeys,
     JobHistory,
+    Mails,
 }
 
 /// Deletes what is of no use any more.
@@ -42,6 +44,8 @@ impl What {
             ],
             Self::IdempotencyKeys => vec![(Stale::IdempotencyKeys, TimeDelta::zero())],
             Self::JobHistory => vec![(Stale::Jobs, history)],
+            // Staff look up what somebody was sent.
+            Self::Mails => vec![(Stale::Mails, TimeDelta::days(90))],
         }
     }
 }
@@ -70,6 +74,14 @@ impl Handler for CleanUp {
         const AT_ONCE: i64 = 5000;
         let core = &context.core;
         let mut deleted = 0;
+        if self.what == What::Mails {
+            let mut conn = core.db.conn().await?;
+            let given_up =
+                mails::give_up_abandoned(&mut conn, DeliverMail::KIND, core.clock.now()).await;
+            if given_up.map_err(DbError::from)? > 0 {
+                tracing::warn!("mails were given up, for their jobs had ended");
+            }
+        }
         for (stale, kept) in self.what.rows(core.jobs.history) {
             let before = core.clock.now() - kept;
             while !context.is_cancelled() {

@@ -2,6 +2,7 @@
 
 pub mod cleanup;
 mod handler;
+mod logs;
 mod mail;
 pub mod metrics;
 mod registry;
@@ -18,6 +19,7 @@ use crate::services::{
 };
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
+use logs::PruneLogs;
 pub use registry::Registry;
 pub use wake::{listen, tell};
 pub use worker::{Options, Worker};
@@ -37,6 +39,8 @@ pub fn registry() -> Registry {
         .schedule::<CleanUp>(clean_up("sessions", "17 3 * * *", What::Sessions))
         .schedule::<CleanUp>(clean_up("idempotency_keys", "27 * * * *", What::IdempotencyKeys))
         .schedule::<CleanUp>(clean_up("job_history", "37 * * * *", What::JobHistory))
+        .schedule::<CleanUp>(clean_up("mails", "47 * * * *", What::Mails))
+        .schedule::<PruneLogs>(Schedule::new("logs", "5 0 * * *", PruneLogs {}))
 }
 
 fn clean_up(name: &'static str, cron: &str, what: What) -> Schedule {

@@ -45,20 +45,23 @@ impl Folder {
         options.open(self.file(category, day))
     }
 
-    /// Removes the files of days before the kept ones. What can't be removed is tried tomorrow.
-    pub fn prune(&self, category: Category, today: NaiveDate) {
+    /// Removes the files of days before the kept ones, and returns how many. What can't be removed is tried
+    /// tomorrow.
+    pub fn prune(&self, category: Category, today: NaiveDate) -> usize {
         let kept = u64::from(self.retention_days.saturating_sub(1));
-        let Some(oldest) = today.checked_sub_days(Days::new(kept)) else { return };
+        let Some(oldest) = today.checked_sub_days(Days::new(kept)) else { return 0 };
+        let mut removed = 0;
         for entry in fs::read_dir(&self.path).into_iter().flatten().flatten() {
             let file_name = entry.file_name();
             let date = file_name.to_str().and_then(|file_name| {
                 let rest = file_name.strip_prefix(category.name())?.strip_prefix('.')?;
                 rest.strip_suffix(".log")?.parse::<NaiveDate>().ok()
             });
-            if date.is_some_and(|date| date < oldest) {
-                let _ = fs::remove_file(entry.path());
+            if date.is_some_and(|date| date < oldest) && fs::remove_file(entry.path()).is_ok() {
+                removed += 1;
             }
         }
+        removed
     }
 }
 

@@ -18,8 +18,10 @@ mod stream;
 use std::{
     io::{self, BufWriter, IsTerminal},
     path::PathBuf,
+    sync::OnceLock,
 };
 
+use chrono::NaiveDate;
 use tokio::sync::mpsc;
 use tracing::{Level, Metadata, Subscriber, level_filters::LevelFilter};
 use tracing_appender::non_blocking::WorkerGuard;
@@ -50,6 +52,9 @@ pub enum Terminal {
     Text,
     Json,
 }
+
+/// That of the files of this process, if it writes any.
+static FOLDER: OnceLock<Folder> = OnceLock::new();
 
 /// What is logged, how and where.
 #[derive(Debug, Clone)]
@@ -85,6 +90,13 @@ pub struct Guard {
     _workers: Vec<WorkerGuard>,
 }
 
+/// Removes the log files of days before the kept ones from the folder of this process, and returns how many.
+/// The files also see to it themselves with the first line of each day.
+pub fn prune(today: NaiveDate) -> usize {
+    let prune = |folder: &Folder| Category::ALL.map(|one| folder.prune(one, today)).iter().sum();
+    FOLDER.get().map_or(0, prune)
+}
+
 /// Sets up logging for the process; a second call, as in tests, keeps the first. Lines are written
 /// by threads of their own, so that a slow disk, terminal or Redis holds up no request.
 ///
@@ -96,6 +108,7 @@ pub fn init(options: &Options, clock: &Clock) -> io::Result<Guard> {
     if options.files || options.redis.is_some() {
         let folder = Folder { path: options.dir.clone(), retention_days: options.retention_days };
         let (opened, guards) = Files::open(&folder, clock, &mut losses)?;
+        let _ = FOLDER.set(folder);
         files = Some(opened);
         workers.extend(guards);
     }

@@ -15,6 +15,7 @@ mod backoffice_mails;
 mod backoffice_users;
 mod bodies;
 mod breaking;
+mod clean_up;
 mod client_account;
 mod client_auth;
 mod commands;

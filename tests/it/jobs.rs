@@ -17,11 +17,13 @@ use crate::support::{TestApp, app::Builder, cluster::connect, wait};
 
 /// What jobs of these tests do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-enum Do {
+pub enum Do {
     Succeed(Value),
     /// Until this try.
     FailUntil(i32),
     GiveUp,
+    /// When it is asked to end, and wants to be tried again.
+    FailLate,
     Panic,
     /// Wait until it is to end; say so, or not.
     Wait {
@@ -31,8 +33,8 @@ enum Do {
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Act {
-    what: Do,
+pub struct Act {
+    pub what: Do,
     #[serde(default)]
     key: Option<String>,
 }
@@ -58,6 +60,10 @@ impl Handler for Act {
             }
             Do::FailUntil(_) => Ok(json!(context.attempt)),
             Do::GiveUp => Err(JobError::fail("it makes no sense")),
+            Do::FailLate => {
+                context.cancelled().cancelled().await;
+                Err(JobError::retry("not yet"))
+            }
             Do::Panic => panic!("on purpose"),
             Do::Wait { polite } => {
                 context.progress(30, "waiting");
@@ -74,7 +80,7 @@ impl Handler for Act {
 
 /// As [`Act`], for as long as it likes.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-struct Long(Act);
+pub struct Long(pub Act);
 
 impl Job for Long {
     const KIND: &'static str = "test.long";
@@ -89,7 +95,7 @@ impl Handler for Long {
     }
 }
 
-fn act(what: Do) -> Act {
+pub fn act(what: Do) -> Act {
     Act { what, key: None }
 }
 
@@ -97,22 +103,22 @@ fn registry() -> Registry {
     Registry::default().handle::<Act>().handle::<Long>()
 }
 
-fn builder() -> Builder {
+pub fn builder() -> Builder {
     TestApp::builder().jobs(registry())
 }
 
-async fn begin(app: &TestApp) -> Tx {
+pub async fn begin(app: &TestApp) -> Tx {
     app.core.db.begin(&Origin::system("test")).await.expect("a transaction")
 }
 
-async fn enqueue<J: Job>(app: &TestApp, job: &J) -> Uuid {
+pub async fn enqueue<J: Job>(app: &TestApp, job: &J) -> Uuid {
     let mut tx = begin(app).await;
     let id = app.core.jobs.enqueue(&app.core, &mut tx, job).await.expect("stored");
     tx.commit().await.expect("committed");
     id.expect("no other one has its key")
 }
 
-async fn client(app: &TestApp) -> Client {
+pub async fn client(app: &TestApp) -> Client {
     connect(app.database_url()).await
 }
 
@@ -123,7 +129,7 @@ async fn state(db: &Client, id: Uuid) -> (String, i32, Option<String>) {
     (row.get(0), row.get(1), row.get(2))
 }
 
-async fn until_state(db: &Client, id: Uuid, wanted: &str) -> (i32, Option<String>) {
+pub async fn until_state(db: &Client, id: Uuid, wanted: &str) -> (i32, Option<String>) {
     wait(async || {
         let (state, attempts, error) = state(db, id).await;
         (state == wanted).then_some((attempts, error))

@@ -3,6 +3,7 @@
 //! A worker of these tests is this test binary again, with [`worker`] as its one test.
 
 use std::{
+    path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
@@ -17,6 +18,7 @@ use twofold::{
     bootstrap::{self, Background, Database},
     config::Settings,
     db::{DbError, Origin, migrations},
+    embedded::postgres::Postgres,
     jobs::{Context, Handler, JobError, Registry},
     server,
     services::{
@@ -296,34 +298,72 @@ async fn at_sigterm_what_can_be_is_finished_and_the_rest_given_back() {
     assert_eq!(stage.number("SELECT count(*) FROM job_workers").await, 0);
 }
 
+/// A database that goes away and comes back, with a table for what the jobs note.
+struct Fleeting {
+    folder: PathBuf,
+    postgres: Postgres,
+    url: String,
+}
+
+impl Fleeting {
+    async fn start(name: &str) -> Self {
+        let folder = cluster::folder(name);
+        let postgres = cluster::start(&folder, &["fsync=off"]).await;
+        let url = postgres.url();
+        migrations::up(&url.clone().into()).await.expect("migrations");
+        let clean = "DROP TABLE IF EXISTS starts; TRUNCATE jobs CASCADE; TRUNCATE job_workers;";
+        let client = connect(&url).await;
+        client.batch_execute(&format!("{clean}{STARTS}")).await.expect("made");
+        Self { folder, postgres, url }
+    }
+
+    /// Killed, and started again after so many seconds.
+    async fn be_away(&mut self, seconds: usize) -> Client {
+        let pid = i32::try_from(self.postgres.pid().expect("it runs")).expect("a process id");
+        kill_process(Pid::from_raw(pid).expect("a process"), Signal::KILL).expect("it runs");
+        self.postgres.stop();
+        tokio::time::sleep(Duration::from_secs(seconds as u64)).await;
+        self.postgres = cluster::start(&self.folder, &["fsync=off"]).await;
+        connect(&self.url).await
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_worker_outlives_its_database() {
-    let folder = cluster::folder("jobs-outage");
-    let mut postgres = cluster::start(&folder, &["fsync=off"]).await;
-    let url = postgres.url();
-    migrations::up(&url.clone().into()).await.expect("migrations");
-    let client = connect(&url).await;
-    let clean = "DROP TABLE IF EXISTS starts; TRUNCATE jobs CASCADE; TRUNCATE job_workers;";
-    client.batch_execute(&format!("{clean}{STARTS}")).await.expect("made");
-    let (_, _, test_core) = core(&url).await;
-    let mut worker = Worker::start(&url);
+    let mut database = Fleeting::start("jobs-outage").await;
+    let client = connect(&database.url).await;
+    let (_, _, test_core) = core(&database.url).await;
+    let mut worker = Worker::start(&database.url);
     enqueue(&test_core, (0..300).map(|_| mark(20))).await;
     wait(async || (number(&client, "SELECT count(*) FROM starts").await > 20).then_some(())).await;
 
-    let pid = i32::try_from(postgres.pid().expect("it runs")).expect("a process id");
-    kill_process(Pid::from_raw(pid).expect("a process"), Signal::KILL).expect("it runs");
-    postgres.stop();
-    tokio::time::sleep(Duration::from_secs(rounds(3, 60) as u64)).await;
-    assert!(worker.has_ended().is_none(), "it has given up");
-    let _postgres = cluster::start(&folder, &["fsync=off"]).await;
+    let client = database.be_away(rounds(3, 60)).await;
     let returned = Instant::now();
-    let client = connect(&url).await;
+    assert!(worker.has_ended().is_none(), "it has given up");
     until_none_waits_or_runs(&client).await;
     assert!(returned.elapsed() < Duration::from_secs(10), "{:?}", returned.elapsed());
     assert_eq!(number(&client, "SELECT count(*) FROM jobs WHERE state = 'succeeded'").await, 300);
     // Those that were at work, four at a time, may have found no database.
     assert!(number(&client, "SELECT count(*) FROM jobs WHERE attempts <> 1").await <= 4);
     assert!(worker.has_ended().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_while_the_database_is_away_is_not_done_again() {
+    let mut database = Fleeting::start("jobs-away").await;
+    let client = connect(&database.url).await;
+    let (_, _, test_core) = core(&database.url).await;
+    let _workers = [(); 2].map(|()| Worker::start(&database.url));
+    enqueue(&test_core, [(); 8].map(|()| mark(1000))).await;
+    wait(async || (number(&client, "SELECT count(*) FROM starts").await == 8).then_some(())).await;
+
+    let client = database.be_away(2).await;
+    until_none_waits_or_runs(&client).await;
+    let once = "SELECT count(*) FROM jobs WHERE state = 'succeeded' AND attempts = 1 AND lease = 1";
+    assert_eq!(number(&client, once).await, 8);
+    assert_eq!(number(&client, "SELECT count(*) FROM starts").await, 8);
+    // While nobody could say anything, silence was no sign of death.
+    assert_eq!(number(&client, "SELECT count(*) FROM job_attempts").await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

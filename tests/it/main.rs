@@ -38,6 +38,7 @@ mod idempotency_atomic;
 mod jobs;
 mod jobs_model;
 mod jobs_processes;
+mod jobs_worker;
 mod keyset;
 mod listening;
 mod lists;

@@ -12,12 +12,14 @@ function sql(text) {
   execFileSync("psql", [url, "--quiet", "--no-psqlrc", "--set=ON_ERROR_STOP=1", "--command", text]);
 }
 
-// Of a queue that nobody works on: five that wait, one that runs, 47 that have ended.
+// Of a queue that nobody works on: five that wait, one that runs, 47 that have ended. Their identifiers begin with the
+// time, as others do.
 const SAMPLES = `
   INSERT INTO jobs (id, queue, kind, payload, priority, state, run_at, attempts, max_attempts, lease, crashes,
     is_suspect, cancel_requested, progress, message, result, last_error, request_id, worker_id, started_at,
     finished_at, created_at, updated_at)
-  SELECT gen_random_uuid(), 'reports', 'report.render', jsonb_build_object('month', n, 'api_token', 'hidden'), 1,
+  SELECT encode(overlay(uuid_send(gen_random_uuid()) PLACING substring(int8send((extract(epoch FROM at) * 1000)::bigint) FROM 3)
+    FROM 1), 'hex')::uuid, 'reports', 'report.render', jsonb_build_object('month', n, 'api_token', 'hidden'), 1,
     state, at, 1 + n % 3, 12, 1, 0, false, false, CASE state WHEN 'succeeded' THEN 100 WHEN 'running' THEN 40 ELSE 0 END,
     CASE state WHEN 'running' THEN 'page 4 of 10' END, CASE state WHEN 'succeeded' THEN '{"pages": 10}'::jsonb END,
     CASE state WHEN 'failed' THEN 'the printer refused the connection: ${HOSTILE}' END, 'sample', '${WORKER}',

@@ -48,6 +48,7 @@ use crate::{
         mails::Mails,
         one_time_codes::CodeKey,
         passwords::Passwords,
+        second_factor::SecondFactors,
         sessions::Sessions,
         tokens::{Tokens, hs256},
     },
@@ -141,6 +142,8 @@ pub fn core(
     let (of_database, of_storage) = (database.is_embedded(), settings.storage.bucket.is_none());
     let db = Db::new(database.url.clone(), pool, clock.clone());
     let metrics = Metrics::new(clock.now());
+    let mails = Mails::new(mailer(settings, &clock)?, settings.mail.rate_per_second);
+    let data_secret = auth.data_secret.as_ref().unwrap_or(&client_secret);
     let pool = db.clone();
     metrics.watch_connections(move || pool.connections());
     Ok(Core {
@@ -162,7 +165,8 @@ pub fn core(
             TimeDelta::days(settings.jobs.history_days.into()),
             Duration::from_millis(settings.jobs.heartbeat_ms),
         )),
-        mails: Arc::new(Mails::new(mailer(settings, &clock)?, settings.mail.rate_per_second)),
+        second_factors: Arc::new(SecondFactors::new(data_secret, mails.mailer.product())),
+        mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
         redis: redis(settings)?,

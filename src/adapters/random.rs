@@ -53,9 +53,19 @@ impl Random {
     /// A password of 20 characters (100 bits) that can be typed.
     #[must_use]
     pub fn password(self) -> String {
-        let bytes = self.bytes::<20>();
-        bytes.iter().map(|byte| char::from(PASSWORD_ALPHABET[usize::from(byte % 32)])).collect()
+        typed(&self.bytes::<20>())
     }
+
+    /// A code of 10 characters (50 bits) that can be typed, with a dash in its middle.
+    #[must_use]
+    pub fn recovery_code(self) -> String {
+        format!("{}-{}", typed(&self.bytes::<5>()), typed(&self.bytes::<5>()))
+    }
+}
+
+/// A character of five bits for each byte.
+fn typed(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| char::from(PASSWORD_ALPHABET[usize::from(byte % 32)])).collect()
 }
 
 /// Lower-case hexadecimal digits.
@@ -81,6 +91,8 @@ mod tests {
         assert_eq!(random.token().len(), 64);
         assert_ne!(random.token(), random.token());
         assert_eq!(random.password().len(), 20);
+        assert_eq!(random.recovery_code().find('-'), Some(5));
+        assert_ne!(random.recovery_code(), random.recovery_code());
         assert_ne!(random.password(), random.password());
     }
 

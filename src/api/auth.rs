@@ -23,6 +23,17 @@ use crate::{
 #[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT", checker = "check_user")]
 pub struct ClientAuth(Caller<User>);
 
+/// A signed-in user who has proved lately who it is: see [`RECENT`](crate::services::sessions::RECENT).
+/// Documents say so by `x-step-up` (`document/operations.rs`).
+#[derive(SecurityScheme)]
+#[oai(
+    ty = "bearer",
+    rename = "RecentUserToken",
+    bearer_format = "JWT",
+    checker = "check_recent_user"
+)]
+pub struct RecentClientAuth(Caller<User>);
+
 /// A signed-in member of the staff.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", rename = "StaffToken", bearer_format = "JWT", checker = "check_admin")]
@@ -55,6 +66,7 @@ macro_rules! gives_its_caller {
     };
 }
 gives_its_caller!(ClientAuth, User);
+gives_its_caller!(RecentClientAuth, User);
 gives_its_caller!(StaffAuth, Admin);
 
 async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
@@ -62,6 +74,13 @@ async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
         accounts::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
     let origin = origin(request, Actor::User(account.id))?;
     Ok(Caller { account, session_id, origin })
+}
+
+async fn check_recent_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
+    let caller = check_user(request, bearer).await?;
+    let core = core(request)?;
+    core.client_sessions.require_recent(core, caller.session_id).await.map_err(ApiError)?;
+    Ok(caller)
 }
 
 /// Whom the cookie of pages has let in (`pages/staff.rs`); in the data of requests.

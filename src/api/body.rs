@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use poem::{Request, RequestBody, Result};
 use poem_openapi::{
-    impl_apirequest_for_payload,
+    ApiExtractor, ApiExtractorType, ExtractParamOptions, impl_apirequest_for_payload,
     payload::{Json, ParsePayload, Payload},
-    registry::{MetaSchemaRef, Registry},
+    registry::{MetaRequest, MetaSchemaRef, Registry},
     types::{ParseFromJSON, Type},
 };
 use serde_json::Value;
@@ -16,6 +16,9 @@ use crate::services::{FieldError, ServiceError};
 
 /// A JSON body.
 pub struct Body<T>(pub T);
+
+/// A JSON body that may be missing.
+pub struct OptionalBody<T>(pub Option<T>);
 
 impl<T: Type> Payload for Body<T> {
     const CONTENT_TYPE: &'static str = Json::<T>::CONTENT_TYPE;
@@ -51,6 +54,36 @@ impl<T: ParseFromJSON> ParsePayload for Body<T> {
 }
 
 impl_apirequest_for_payload!(Body<T>, T: ParseFromJSON);
+
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for OptionalBody<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        <Body<T> as ApiExtractor>::request_meta()
+            .map(|meta| MetaRequest { required: false, ..meta })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        let raw = body.take()?.into_bytes().await?;
+        if raw.is_empty() {
+            return Ok(Self(None));
+        }
+        *body = RequestBody::new(raw.into());
+        let read = <Body<T> as ApiExtractor>::from_request(request, body, options).await?;
+        Ok(Self(Some(read.0)))
+    }
+}
 
 /// Every fault by the published schema. poem-openapi's own parsers stop at the first, and take
 /// a number or a boolean for a text.

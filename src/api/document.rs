@@ -73,6 +73,10 @@ impl Document {
         // A server that doesn't know its name is where its document is.
         json["servers"] = json!([{"url": public_url.unwrap_or("/")}]);
         json["components"]["headers"] = operations::headers();
+        if let Some(schemes) = json["components"]["securitySchemes"].as_object_mut() {
+            // See `operations.rs`.
+            schemes.shift_remove("RecentUserToken");
+        }
         let patterns = schemas::finish(&mut json);
         let mut routes = BTreeMap::new();
         let mut tagged = HashSet::new();

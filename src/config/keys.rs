@@ -89,6 +89,7 @@ pub const KEYS: &[Key] = &[
     key("embedded.postgres_bin", Kind::Path),
     key("embedded.fetch", Kind::Switch),
     key("embedded.storage_port", number(0, 65_535, "")),
+    key("auth.data_secret", Kind::SigningKey),
     key("auth.client.secret", Kind::SigningKey),
     key("auth.client.access_seconds", number(1, DAY_SECONDS, "seconds")),
     key("auth.client.idle_seconds", number(1, 3650 * DAY_SECONDS, "seconds")),

@@ -169,6 +169,8 @@ pub struct Embedded {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Auth {
+    /// Unset: the one of [`Self::client`].
+    pub data_secret: Option<SecretString>,
     pub client: RealmAuth,
     pub backoffice: RealmAuth,
 }

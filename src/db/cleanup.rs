@@ -16,6 +16,8 @@ use super::Conn;
 pub enum Stale {
     /// Codes and tokens sent by mail that have expired.
     OneTimeCodes,
+    /// Sign-ins that nobody has finished.
+    LoginChallenges,
     /// Sessions that have expired, or were revoked.
     UserSessions,
     AdminSessions,
@@ -48,6 +50,7 @@ impl Stale {
             Self::OneTimeCodes => {
                 delete!("user_one_time_codes", "expires_at < $1")
             }
+            Self::LoginChallenges => delete!("user_login_challenges", "expires_at < $1"),
             Self::UserSessions => {
                 delete!("user_sessions", "least(expires_at, revoked_at) < $1")
             }

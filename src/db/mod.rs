@@ -24,7 +24,11 @@ pub mod sessions;
 mod sql_log;
 mod tx;
 mod unit_of_work;
+pub mod user_login_challenges;
 pub mod user_one_time_codes;
+pub mod user_recovery_codes;
+pub mod user_sessions;
+pub mod user_totp;
 pub mod users;
 
 pub use connect::is_url;

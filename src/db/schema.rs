@@ -15,6 +15,8 @@ diesel::table! {
         ip_address -> Nullable<Text>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        authenticated_at -> Nullable<Timestamptz>,
+        device_name -> Nullable<Text>,
     }
 }
 
@@ -169,12 +171,34 @@ diesel::table! {
 }
 
 diesel::table! {
+    user_login_challenges (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        attempts_left -> Int4,
+        device_id -> Nullable<Uuid>,
+        device_name -> Nullable<Text>,
+        expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     user_one_time_codes (user_id, purpose) {
         user_id -> Uuid,
         purpose -> Text,
         code_hash -> Bytea,
         attempts_left -> Int4,
         expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_recovery_codes (user_id, code_hash) {
+        user_id -> Uuid,
+        code_hash -> Bytea,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -193,6 +217,19 @@ diesel::table! {
         revoked_at -> Nullable<Timestamptz>,
         user_agent -> Nullable<Text>,
         ip_address -> Nullable<Text>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+        authenticated_at -> Nullable<Timestamptz>,
+        device_name -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    user_totp (user_id) {
+        user_id -> Uuid,
+        sealed_secret -> Bytea,
+        confirmed_at -> Nullable<Timestamptz>,
+        last_step -> Nullable<Int8>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -218,8 +255,11 @@ diesel::table! {
 diesel::joinable!(admin_sessions -> admins (account_id));
 diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(notifications -> users (user_id));
+diesel::joinable!(user_login_challenges -> users (user_id));
 diesel::joinable!(user_one_time_codes -> users (user_id));
+diesel::joinable!(user_recovery_codes -> users (user_id));
 diesel::joinable!(user_sessions -> users (account_id));
+diesel::joinable!(user_totp -> users (user_id));
 diesel::joinable!(users -> admins (status_changed_by));
 
 diesel::allow_tables_to_appear_in_same_query!(
@@ -234,7 +274,10 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_pace,
     mails,
     notifications,
+    user_login_challenges,
     user_one_time_codes,
+    user_recovery_codes,
     user_sessions,
+    user_totp,
     users,
 );

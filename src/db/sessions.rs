@@ -77,9 +77,17 @@ pub struct NewSession<'a> {
     pub account_id: Uuid,
     pub refresh_token: &'a RefreshToken,
     pub expires_at: DateTime<Utc>,
-    pub user_agent: Option<&'a str>,
-    pub ip_address: Option<String>,
+    /// What the app calls the device.
+    pub device_name: Option<&'a str>,
+    pub seen: Seen,
     pub now: DateTime<Utc>,
+}
+
+/// Where a session was last used from.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub user_agent: Option<String>,
+    pub ip_address: Option<String>,
 }
 
 /// Stores a new session.
@@ -96,8 +104,9 @@ pub async fn insert(conn: &mut Conn, realm: Realm, new: NewSession<'_>) -> Query
             table::refresh_issued_at.eq(new.refresh_token.issued_at),
             table::refresh_expires_at.eq(new.refresh_token.expires_at),
             table::expires_at.eq(new.expires_at),
-            table::user_agent.eq(new.user_agent),
-            table::ip_address.eq(new.ip_address),
+            table::device_name.eq(new.device_name),
+            table::user_agent.eq(new.seen.user_agent),
+            table::ip_address.eq(new.seen.ip_address),
             table::created_at.eq(new.now),
             table::updated_at.eq(new.now),
         ))
@@ -120,7 +129,7 @@ pub async fn lock(conn: &mut Conn, realm: Realm, id: Uuid) -> QueryResult<Option
         .optional())
 }
 
-/// Replaces the session's refresh token and remembers the one before.
+/// Replaces the session's refresh token, and remembers the one before and from where it was used.
 ///
 /// # Errors
 /// When the statement fails.
@@ -129,6 +138,7 @@ pub async fn rotate(
     realm: Realm,
     id: Uuid,
     successor: &RefreshToken,
+    seen: Seen,
 ) -> QueryResult<()> {
     on!(realm, table => diesel::update(table::table.find(id))
         .set((
@@ -137,6 +147,8 @@ pub async fn rotate(
             table::refresh_token_hash.eq(&successor.hash),
             table::refresh_issued_at.eq(successor.issued_at),
             table::refresh_expires_at.eq(successor.expires_at),
+            table::user_agent.eq(seen.user_agent),
+            table::ip_address.eq(seen.ip_address),
             table::updated_at.eq(successor.issued_at),
         ))
         .execute(conn)
@@ -177,6 +189,41 @@ pub async fn revoke_all(
     on!(realm, table => diesel::update(table::table)
         .filter(table::account_id.eq(account_id).and(table::id.ne(except)).and(table::revoked_at.is_null()))
         .set((table::revoked_at.eq(now), table::updated_at.eq(now)))
+        .execute(conn)
+        .await?);
+    Ok(())
+}
+
+/// When the account last proved who it is within the session.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn authenticated_at(
+    conn: &mut Conn,
+    realm: Realm,
+    id: Uuid,
+) -> QueryResult<Option<DateTime<Utc>>> {
+    let found: Option<(Option<DateTime<Utc>>, DateTime<Utc>)> = on!(realm, table => table::table
+        .find(id)
+        .select((table::authenticated_at, table::created_at))
+        .first(conn)
+        .await
+        .optional()?);
+    Ok(found.map(|(authenticated_at, created_at)| authenticated_at.unwrap_or(created_at)))
+}
+
+/// The account has proved who it is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_authenticated(
+    conn: &mut Conn,
+    realm: Realm,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    on!(realm, table => diesel::update(table::table.find(id))
+        .set((table::authenticated_at.eq(now), table::updated_at.eq(now)))
         .execute(conn)
         .await?);
     Ok(())

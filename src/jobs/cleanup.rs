@@ -36,7 +36,10 @@ impl What {
     /// Which rows, and for how long they are kept.
     fn rows(self, history: TimeDelta) -> Vec<(Stale, TimeDelta)> {
         match self {
-            Self::Tokens => vec![(Stale::OneTimeCodes, TimeDelta::days(1))],
+            Self::Tokens => vec![
+                (Stale::OneTimeCodes, TimeDelta::days(1)),
+                (Stale::LoginChallenges, TimeDelta::days(1)),
+            ],
             // Staff want to see what somebody did lately.
             Self::Sessions => vec![
                 (Stale::UserSessions, TimeDelta::days(30)),

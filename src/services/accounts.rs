@@ -1,4 +1,4 @@
-//! Accounts of the client API: registration, sign-in, recovery, profile.
+//! Accounts of the client API: registration, recovery, profile.
 //!
 //! No answer tells whether an address has an account (ASVS 5.0, 6.3.8).
 
@@ -14,7 +14,6 @@ use super::{
     mails::{self, DEFAULT_LOCALE, Template},
     one_time_codes::{self, CODE_LIFE},
     passwords::check_policy,
-    sessions::TokenPair,
 };
 use crate::db::{
     Origin, Tx,
@@ -102,39 +101,6 @@ pub async fn verify_email(
     }
     tx.commit().await?;
     if right { Ok(()) } else { Err(Code::InvalidCode.into()) }
-}
-
-/// Opens a session.
-///
-/// # Errors
-/// [`Code::InvalidCredentials`], also for an unverified address; with the right password of a
-/// verified one [`Code::AccountSuspended`].
-pub async fn login(
-    core: &Core,
-    origin: &Origin,
-    email: &EmailAddress,
-    password: &SecretString,
-) -> Result<TokenPair> {
-    let known = users::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
-    let stored = known.as_ref().map(|user| user.password_hash.as_str());
-    if !core.passwords.verify(password, stored).await? {
-        return Err(Code::InvalidCredentials.into());
-    }
-    let mut tx = core.db.begin(origin).await?;
-    // Hashing takes long enough for the account to change meanwhile.
-    let user = users::lock_by_email(&mut tx, email.as_str())
-        .await?
-        .filter(|user| Some(&user.password_hash) == known.as_ref().map(|k| &k.password_hash))
-        .filter(|user| user.email_verified_at.is_some())
-        .ok_or(Code::InvalidCredentials)?;
-    if user.status == UserStatus::Suspended {
-        return Err(Code::AccountSuspended.into());
-    }
-    let now = tx.now;
-    let pair = core.client_sessions.open(&mut tx, core.random, user.id).await?;
-    users::set_last_login(&mut tx, user.id, now).await?;
-    tx.commit().await?;
-    Ok(pair)
 }
 
 /// Tells whose access token it is, and of which session: one statement.

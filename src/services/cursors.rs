@@ -5,14 +5,15 @@
 //! authenticated with it: a cursor is good for the list that it was given for, and no other.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use ring::{
-    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
-    hmac,
-};
+use ring::hmac;
 use secrecy::SecretString;
 use serde::Serialize;
 
-use super::{FieldError, Result, ServiceError, tokens::derive_key};
+use super::{
+    FieldError, Result, ServiceError,
+    sealing::{NonceBytes, SealingKey},
+    tokens::derive_key,
+};
 use crate::db::keyset::{Sort, SortValue, Sortable, Window};
 
 /// Where a page starts.
@@ -43,6 +44,15 @@ pub struct Listed<R> {
     pub limit: u32,
     /// Of a page that was asked for by its number.
     pub numbered: Option<Numbered>,
+}
+
+impl<R> Listed<R> {
+    /// The same page of something else.
+    #[must_use]
+    pub fn map<T>(self, change: impl FnMut(R) -> T) -> Listed<T> {
+        let Self { items, next_cursor, limit, numbered } = self;
+        Listed { items: items.into_iter().map(change).collect(), next_cursor, limit, numbered }
+    }
 }
 
 /// Which page it is, of how many items.
@@ -91,7 +101,7 @@ impl<S: Sortable> Reading<'_, S> {
 
 /// Seals and opens the cursors of both surfaces.
 pub struct CursorKey {
-    sealing: LessSafeKey,
+    sealing: SealingKey,
     nonces: hmac::Key,
 }
 
@@ -101,7 +111,7 @@ impl CursorKey {
     pub fn new(secret: &SecretString) -> Self {
         let key = |kind| derive_key(secret, "twofold-cursors", kind);
         let nonces = hmac::Key::new(hmac::HMAC_SHA256, &key("nonces"));
-        Self { sealing: sealing_key(&key("sealing")), nonces }
+        Self { sealing: SealingKey::new(&key("sealing")), nonces }
     }
 
     /// Finds out where the page is.
@@ -135,42 +145,28 @@ impl CursorKey {
     }
 
     fn seal(&self, context: &[u8], place: &[SortValue]) -> Result<String> {
-        let mut text = serde_json::to_vec(place).map_err(ServiceError::internal)?;
-        let nonce = self.nonce(context, &text);
-        self.sealing
-            .seal_in_place_append_tag(
-                Nonce::assume_unique_for_key(nonce),
-                Aad::from(context),
-                &mut text,
-            )
-            .map_err(|_| ServiceError::internal("a cursor can't be sealed"))?;
-        Ok(URL_SAFE_NO_PAD.encode([&nonce[..], &text].concat()))
+        let text = serde_json::to_vec(place).map_err(ServiceError::internal)?;
+        let sealed = self.sealing.seal(self.nonce(context, &text), context, &text)?;
+        Ok(URL_SAFE_NO_PAD.encode(sealed))
     }
 
     fn open(&self, context: &[u8], cursor: &str) -> Option<Vec<SortValue>> {
-        let mut sealed = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-        let (nonce, text) = sealed.split_first_chunk_mut::<NONCE_LEN>()?;
-        let nonce = Nonce::assume_unique_for_key(*nonce);
-        let text = self.sealing.open_in_place(nonce, Aad::from(context), text).ok()?;
-        serde_json::from_slice(text).ok()
+        let text = self.sealing.open(context, URL_SAFE_NO_PAD.decode(cursor).ok()?)?;
+        serde_json::from_slice(&text).ok()
     }
 
     /// Made from what is sealed, so that the same page has the same cursor, and with it the same
     /// `ETag`. Different texts have different nonces, as good as certainly (compare RFC 5297).
-    fn nonce(&self, context: &[u8], text: &[u8]) -> [u8; NONCE_LEN] {
+    fn nonce(&self, context: &[u8], text: &[u8]) -> NonceBytes {
         let mut hash = hmac::Context::with_key(&self.nonces);
         hash.update(&context.len().to_be_bytes());
         hash.update(context);
         hash.update(text);
-        let mut nonce = [0; NONCE_LEN];
-        nonce.copy_from_slice(&hash.sign().as_ref()[..NONCE_LEN]);
+        let mut nonce = NonceBytes::default();
+        let length = nonce.len();
+        nonce.copy_from_slice(&hash.sign().as_ref()[..length]);
         nonce
     }
-}
-
-#[expect(clippy::expect_used, reason = "it fails for keys of another length only")]
-fn sealing_key(key: &[u8; 32]) -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&CHACHA20_POLY1305, key).expect("32 bytes"))
 }
 
 #[cfg(test)]

@@ -113,6 +113,19 @@ catalogue! {
     InvalidResetToken = 1105, Invalid, "invalid_reset_token", "The token is not valid. Ask for a new one.";
     /// An old refresh token was used again: the session is ended, for it may be stolen.
     RefreshTokenReused = 1106, Unauthenticated, "refresh_token_reused", "The session has ended. Sign in again.";
+    /// The sign-in that waited for the second factor is over: it took too long, was tried too often
+    /// or is done.
+    ChallengeEnded = 1110, Unauthenticated, "challenge_ended", "This took too long or was tried too often. Sign in again.";
+    /// The code of the second factor, or the recovery code, is wrong or was used before.
+    InvalidSecondFactor = 1111, Invalid, "invalid_second_factor", "The code is not valid. Wait for the next one.";
+    /// The account has a second factor: the password alone proves nothing.
+    SecondFactorRequired = 1112, Forbidden, "second_factor_required", "Enter a code of your second factor.";
+    /// Prove first, with `step_up_user`, who you are.
+    StepUpRequired = 1113, Forbidden, "step_up_required", "Confirm first that it is you.";
+    /// Disable the second factor before another one is set up.
+    SecondFactorEnabled = 1114, Conflict, "second_factor_enabled", "A second factor is set up already.";
+    /// There is no second factor, or none that waits to be confirmed.
+    SecondFactorNotEnabled = 1115, Conflict, "second_factor_not_enabled", "No second factor is set up.";
     /// Only active users can be suspended.
     UserAlreadySuspended = 1201, Conflict, "user_already_suspended", "This user is already suspended.";
     /// Only suspended users can be reactivated.

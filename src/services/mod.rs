@@ -12,9 +12,13 @@ pub mod idempotency;
 pub mod jobs;
 pub mod mails;
 pub mod one_time_codes;
+pub mod own_sessions;
 pub mod passwords;
 pub mod reactions;
+mod sealing;
+pub mod second_factor;
 pub mod sessions;
+pub mod sign_in;
 pub mod staff;
 pub mod staff_pages;
 pub mod tokens;
@@ -42,6 +46,7 @@ pub struct Core {
     pub random: Random,
     pub passwords: Arc<passwords::Passwords>,
     pub code_key: Arc<one_time_codes::CodeKey>,
+    pub second_factors: Arc<second_factor::SecondFactors>,
     pub cursors: Arc<cursors::CursorKey>,
     pub client_sessions: Arc<sessions::Sessions>,
     pub staff_sessions: Arc<sessions::Sessions>,

@@ -29,7 +29,7 @@ impl CodeKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, &key))
     }
 
-    fn hash(&self, code: &str) -> Vec<u8> {
+    pub(super) fn hash(&self, code: &str) -> Vec<u8> {
         hmac::sign(&self.0, code.as_bytes()).as_ref().to_vec()
     }
 }

@@ -16,12 +16,16 @@ use crate::{
     adapters::random::Random,
     db::{
         Origin, Tx,
-        sessions::{self, NewSession, Realm, RefreshToken, Session},
+        sessions::{self, NewSession, Realm, RefreshToken, Seen, Session},
+        user_login_challenges,
     },
 };
 
 /// How long the token before the current one still answers with the current one.
 const REUSE_GRACE: TimeDelta = TimeDelta::seconds(10);
+
+/// How long it counts that the account has proved who it is (security-relevant changes ask for that).
+pub const RECENT: TimeDelta = TimeDelta::minutes(15);
 
 /// The longest `User-Agent` that is kept, in characters.
 const MAX_USER_AGENT: usize = 512;
@@ -67,12 +71,18 @@ struct Opened {
 }
 
 impl Sessions {
-    /// Opens a session for an account that has proved who it is.
+    /// Opens a session for an account that has proved who it is, on what the app calls its device.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn open(&self, tx: &mut Tx, random: Random, account_id: Uuid) -> Result<TokenPair> {
-        let opened = self.insert(tx, random, account_id, TokenKind::Refresh).await?;
+    pub async fn open(
+        &self,
+        tx: &mut Tx,
+        random: Random,
+        account_id: Uuid,
+        device_name: Option<&str>,
+    ) -> Result<TokenPair> {
+        let opened = self.insert(tx, random, account_id, TokenKind::Refresh, device_name).await?;
         let Opened { subject, token, token_end, session_end } = opened;
         self.pair(subject, random, token, token_end, session_end, tx.now)
     }
@@ -88,7 +98,7 @@ impl Sessions {
         account_id: Uuid,
     ) -> Result<PageToken> {
         let Opened { token, token_end, .. } =
-            self.insert(tx, random, account_id, TokenKind::Page).await?;
+            self.insert(tx, random, account_id, TokenKind::Page, None).await?;
         Ok(PageToken { token, expires_in: (token_end - tx.now).num_seconds() })
     }
 
@@ -98,21 +108,19 @@ impl Sessions {
         random: Random,
         account_id: Uuid,
         kind: TokenKind,
+        device_name: Option<&str>,
     ) -> Result<Opened> {
         let now = tx.now;
         let subject = Subject { account_id, session_id: random.id(now) };
         let session_end = now + self.absolute;
         let (token, stored) = self.new_token(kind, subject, random, now, session_end)?;
-        let user_agent = tx.origin.user_agent.as_deref();
-        let user_agent: Option<String> =
-            user_agent.map(|ua| ua.chars().take(MAX_USER_AGENT).collect());
         let new = NewSession {
             id: subject.session_id,
             account_id,
             refresh_token: &stored,
             expires_at: session_end,
-            user_agent: user_agent.as_deref(),
-            ip_address: tx.origin.ip_address.map(|ip| ip.to_string()),
+            device_name,
+            seen: seen(&tx.origin),
             now,
         };
         sessions::insert(tx, self.realm, new).await?;
@@ -140,7 +148,7 @@ impl Sessions {
         if session.refresh_token_hash == hash.as_ref() {
             let (refresh_token, stored) =
                 self.new_token(TokenKind::Refresh, subject, core.random, now, session.expires_at)?;
-            sessions::rotate(&mut tx, self.realm, session.id, &stored).await?;
+            sessions::rotate(&mut tx, self.realm, session.id, &stored, seen(origin)).await?;
             tx.commit().await?;
             let end = session.expires_at;
             return self.pair(subject, core.random, refresh_token, stored.expires_at, end, now);
@@ -186,7 +194,7 @@ impl Sessions {
         let subject = Subject { account_id: session.account_id, session_id: session.id };
         let (token, stored) =
             self.new_token(TokenKind::Page, subject, core.random, now, session.expires_at)?;
-        sessions::rotate(&mut tx, self.realm, session.id, &stored).await?;
+        sessions::rotate(&mut tx, self.realm, session.id, &stored, seen(origin)).await?;
         tx.commit().await?;
         Ok(Some(PageToken { token, expires_in: (stored.expires_at - now).num_seconds() }))
     }
@@ -211,12 +219,26 @@ impl Sessions {
         Ok(tx.commit().await?)
     }
 
-    /// Ends all sessions of an account but `except`.
+    /// Whether the account has proved lately who it is: by signing in, or by a step-up.
+    ///
+    /// # Errors
+    /// [`Code::StepUpRequired`] if it hasn't.
+    pub async fn require_recent(&self, core: &Core, session_id: Uuid) -> Result<()> {
+        let mut conn = core.db.conn().await?;
+        let at = sessions::authenticated_at(&mut conn, self.realm, session_id).await?;
+        let is_recent = at.is_some_and(|at| core.clock.now() - at <= RECENT);
+        if is_recent { Ok(()) } else { Err(Code::StepUpRequired.into()) }
+    }
+
+    /// Ends all sessions of an account but `except`, and sign-ins that are under way.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn end_all(&self, tx: &mut Tx, account_id: Uuid, except: Option<Uuid>) -> Result<()> {
         let now = tx.now;
+        if self.realm == Realm::Client {
+            user_login_challenges::delete_all(tx, account_id).await?;
+        }
         Ok(sessions::revoke_all(tx, self.realm, account_id, except, now).await?)
     }
 
@@ -261,5 +283,14 @@ impl Sessions {
             expires_in: (end - now).num_seconds(),
             refresh_expires_in: (refresh_end - now).num_seconds(),
         })
+    }
+}
+
+/// From where a session is used.
+fn seen(origin: &Origin) -> Seen {
+    let user_agent = origin.user_agent.as_deref();
+    Seen {
+        user_agent: user_agent.map(|text| text.chars().take(MAX_USER_AGENT).collect()),
+        ip_address: origin.ip_address.map(|ip| ip.to_string()),
     }
 }

@@ -26,7 +26,7 @@ pub async fn login(
     password: &SecretString,
 ) -> Result<TokenPair> {
     let (mut tx, admin_id) = check_credentials(core, origin, email, password).await?;
-    let pair = core.staff_sessions.open(&mut tx, core.random, admin_id).await?;
+    let pair = core.staff_sessions.open(&mut tx, core.random, admin_id, None).await?;
     tx.commit().await?;
     Ok(pair)
 }

@@ -26,17 +26,23 @@ pub enum TokenKind {
     Refresh,
     /// Opens pages in a browser, as a cookie; no operation takes it.
     Page,
+    /// Stands for a right password, and takes the second factor; opens nothing else.
+    Challenge,
+    /// Tells a device that has signed in before; opens nothing.
+    Device,
 }
 
 impl TokenKind {
     /// In the order of their declaration.
-    const ALL: [Self; 3] = [Self::Access, Self::Refresh, Self::Page];
+    const ALL: [Self; 5] = [Self::Access, Self::Refresh, Self::Page, Self::Challenge, Self::Device];
 
     fn typ(self) -> &'static str {
         match self {
             Self::Access => "at+jwt",
             Self::Refresh => "refresh+jwt",
             Self::Page => "page+jwt",
+            Self::Challenge => "challenge+jwt",
+            Self::Device => "device+jwt",
         }
     }
 }
@@ -48,7 +54,7 @@ pub struct Claims {
     pub aud: String,
     /// The account.
     pub sub: Uuid,
-    /// The session (OpenID Connect's name for it).
+    /// The session (OpenID Connect's name for it), or what the token has instead of one.
     pub sid: Uuid,
     pub jti: Uuid,
     pub iat: i64,

@@ -247,9 +247,14 @@ async fn two_processes_share_their_keys() {
 }
 
 /// POSTs that take no key, each with its reason.
-const WITHOUT_KEY: [(&str, &str); 14] = [
+const WITHOUT_KEY: [(&str, &str); 19] = [
     ("verify_email", "the code works once"),
     ("login_user", "answers with credentials"),
+    ("login_user_with_second_factor", "answers with credentials"),
+    ("step_up_user", "sends nothing, and a second time proves it later"),
+    ("begin_totp", "answers with credentials"),
+    ("confirm_totp", "answers with credentials"),
+    ("renew_recovery_codes", "answers with credentials"),
     ("refresh_user_session", "answers with credentials"),
     ("logout_user", "sends nothing, and a second time changes nothing"),
     ("reset_password", "the token works once"),

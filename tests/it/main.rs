@@ -59,6 +59,8 @@ mod pool;
 mod program;
 mod queries;
 mod reactions;
+mod second_factor;
+mod sessions;
 mod shutdown;
 mod staff_pages;
 mod storage;

@@ -2,7 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::api::{error::DOCUMENTED, etag, header_parameters, idempotency, version::Deprecation};
+use crate::{
+    api::{error::DOCUMENTED, etag, header_parameters, idempotency, version::Deprecation},
+    services::sessions::RECENT,
+};
 
 /// The headers that answers have, for all operations to refer to.
 pub(super) fn headers() -> Value {
@@ -29,8 +32,18 @@ pub(super) fn headers() -> Value {
     })
 }
 
+/// Has one scheme for all who have signed in, and `x-step-up` where the session's last proof of who it is
+/// must be recent (ASVS 5.0, 7.5): the greatest age in seconds.
+fn name_step_up(operation: &mut Value) {
+    if operation["security"][0].get("RecentUserToken").is_some() {
+        operation["security"] = json!([{"UserToken": []}]);
+        operation["x-step-up"] = json!({"max_age_seconds": RECENT.num_seconds()});
+    }
+}
+
 /// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
 pub(super) fn finish(method: &str, operation: &mut Value) {
+    name_step_up(operation);
     if operation.get("security").is_none() {
         operation["security"] = json!([]);
     }
@@ -60,12 +73,14 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     let has_header = |name| header_parameters::has(operation, name);
     let id = operation["operationId"].as_str().unwrap_or_default();
     let (login, refresh) = (id.starts_with("login_"), id.starts_with("refresh_"));
+    // Whether there is a second factor decides about these.
+    let factor = operation.get("x-step-up").is_some() || id == "confirm_totp";
     let possible = |status: u16| match status {
         408 | 413 | 415 => body,
         401 => security || login || refresh,
         403 => security || login,
         404 => path,
-        409 => (path && method != "get") || has_header(idempotency::NAME),
+        409 => (path && method != "get") || factor || has_header(idempotency::NAME),
         412 => has_header(etag::IF_MATCH),
         _ => true,
     };

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use poem::web::Data;
-use poem_openapi::{Object, OpenApi, payload::Json, types::Example};
+use poem_openapi::{
+    ApiResponse as OpenApiResponse, Enum, Object, OpenApi, payload::Json, types::Example,
+};
 
 use super::Tag;
 use crate::{
     api::{
         auth::ClientAuth,
-        body::Body,
+        body::{Body, OptionalBody},
         envelope::{Answer, ApiResponse, Done, NoContent},
         error::ApiError,
         idempotency::IdempotencyKey,
@@ -19,7 +21,9 @@ use crate::{
     services::{
         Core,
         accounts::{self, Registration},
+        own_sessions::{self, Scope},
         sessions,
+        sign_in::{self, Device, Outcome, SignedIn},
     },
 };
 
@@ -63,6 +67,31 @@ pub struct LoginRequest {
     pub email: Email,
     /// The password.
     pub password: SecretText,
+    /// What the list of sessions calls this device.
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00]*$"))]
+    pub device_name: Option<String>,
+    /// As the last sign-in from this device gave it.
+    pub device_token: Option<SecretText>,
+}
+
+/// Which sessions end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
+#[oai(rename_all = "snake_case")]
+pub enum LogoutScope {
+    /// The one of the token.
+    Local,
+    /// All but that.
+    Others,
+    /// All.
+    Global,
+}
+
+/// Which sessions to end.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct LogoutRequest {
+    /// `local`, the one of the token, unless it says otherwise.
+    pub scope: Option<LogoutScope>,
 }
 
 /// A refresh token.
@@ -97,6 +126,79 @@ pub struct TokenPair {
     pub expires_in: i64,
     /// The life of the refresh token in seconds.
     pub refresh_expires_in: i64,
+    /// Of a sign-in: keep it on this device, and send it with the next one.
+    #[oai(skip_serializing_if_is_none)]
+    pub device_token: Option<String>,
+}
+
+/// How far a right password leads.
+#[derive(OpenApiResponse)]
+pub enum LoginResponse {
+    /// Signed in.
+    #[oai(status = 200)]
+    SignedIn(Json<ApiResponse<TokenPair>>),
+    /// The second factor comes next: send a code of it, with the challenge, to `/auth/login/mfa`.
+    #[oai(status = 202)]
+    Challenged(Json<ChallengedResponse>),
+}
+
+/// The password is right, and the account has a second factor.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ChallengedResponse {
+    /// 202: accepted, and not yet signed in.
+    pub code: u16,
+    /// Safe to show to a person.
+    pub message: String,
+    /// What to go on with.
+    pub data: LoginChallenge,
+}
+
+/// A sign-in that waits for the second factor.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct LoginChallenge {
+    /// Opens `/auth/login/mfa` and nothing else.
+    pub challenge_token: String,
+    /// Its life in seconds.
+    pub expires_in: i64,
+}
+
+impl ChallengedResponse {
+    fn of(data: LoginChallenge) -> Self {
+        Self { code: 202, message: "Enter a code of your second factor.".to_owned(), data }
+    }
+}
+
+impl From<Outcome> for LoginResponse {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::SignedIn(signed_in) => Self::SignedIn(ApiResponse::success(signed_in.into())),
+            Outcome::Challenged(challenge) => {
+                let data = LoginChallenge {
+                    challenge_token: challenge.token,
+                    expires_in: challenge.expires_in,
+                };
+                Self::Challenged(Json(ChallengedResponse::of(data)))
+            }
+        }
+    }
+}
+
+impl From<SignedIn> for TokenPair {
+    fn from(signed_in: SignedIn) -> Self {
+        Self { device_token: Some(signed_in.device_token), ..signed_in.tokens.into() }
+    }
+}
+
+impl From<LogoutScope> for Scope {
+    fn from(scope: LogoutScope) -> Self {
+        match scope {
+            LogoutScope::Local => Self::Local,
+            LogoutScope::Others => Self::Others,
+            LogoutScope::Global => Self::Global,
+        }
+    }
 }
 
 impl From<sessions::TokenPair> for TokenPair {
@@ -107,6 +209,7 @@ impl From<sessions::TokenPair> for TokenPair {
             token_type: "Bearer".to_owned(),
             expires_in: pair.expires_in,
             refresh_expires_in: pair.refresh_expires_in,
+            device_token: None,
         }
     }
 }
@@ -165,17 +268,19 @@ impl AuthApi {
 
     /// Sign in
     ///
-    /// Starts a session. A wrong password, an unknown and an unverified address answer the same.
+    /// Starts a session, or answers 202 where there is a second factor. A wrong password, an unknown
+    /// and an unverified address answer the same.
     #[oai(path = "/login", method = "post", operation_id = "login_user")]
     async fn login(
         &self,
         origin: Origin,
         core: Data<&Arc<Core>>,
         body: Body<LoginRequest>,
-    ) -> Answer<TokenPair> {
-        let LoginRequest { email, password } = body.0;
-        let pair = accounts::login(core.0, &origin, &email.0, &password.0).await?;
-        Ok(ApiResponse::success(pair.into()))
+    ) -> Result<LoginResponse, ApiError> {
+        let LoginRequest { email, password, device_name, device_token } = body.0;
+        let device = Device { name: device_name, token: device_token.map(|token| token.0) };
+        let outcome = sign_in::login(core.0, &origin, &email.0, &password.0, &device).await?;
+        Ok(outcome.into())
     }
 
     /// Exchange a refresh token
@@ -195,14 +300,17 @@ impl AuthApi {
 
     /// Sign out
     ///
-    /// Ends the session of the token.
+    /// Ends the session of the token, or what `scope` says.
     #[oai(path = "/logout", method = "post", operation_id = "logout_user")]
     async fn logout(
         &self,
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
+        body: OptionalBody<LogoutRequest>,
     ) -> Result<NoContent, ApiError> {
-        core.client_sessions.end(core.0, &auth.origin, auth.session_id).await?;
+        let scope = body.0.and_then(|body| body.scope).map_or(Scope::Local, Into::into);
+        let (user_id, session_id) = (auth.account.id, auth.session_id);
+        own_sessions::log_out(core.0, &auth.origin, user_id, session_id, scope).await?;
         Ok(NoContent::Done)
     }
 
@@ -258,7 +366,31 @@ impl Example for EmailRequest {
 
 impl Example for LoginRequest {
     fn example() -> Self {
-        Self { email: Email::example(), password: SecretText("correct horse battery".into()) }
+        Self {
+            email: Email::example(),
+            password: SecretText("correct horse battery".into()),
+            device_name: Some("Ada's phone".to_owned()),
+            device_token: Some(SecretText("eyJ0eXAiOiJkZXZpY2Urand0In0.e30.c2ln".into())),
+        }
+    }
+}
+
+impl Example for LogoutRequest {
+    fn example() -> Self {
+        Self { scope: Some(LogoutScope::Local) }
+    }
+}
+
+impl Example for ChallengedResponse {
+    fn example() -> Self {
+        Self::of(LoginChallenge::example())
+    }
+}
+
+impl Example for LoginChallenge {
+    fn example() -> Self {
+        let token = "eyJ0eXAiOiJjaGFsbGVuZ2Urand0In0.e30.c2ln";
+        Self { challenge_token: token.to_owned(), expires_in: 300 }
     }
 }
 
@@ -285,6 +417,7 @@ impl Example for TokenPair {
             token_type: "Bearer".to_owned(),
             expires_in: 1800,
             refresh_expires_in: 604_800,
+            device_token: Some("eyJ0eXAiOiJkZXZpY2Urand0In0.e30.c2ln".to_owned()),
         }
     }
 }

@@ -2,6 +2,8 @@
 
 pub mod auth;
 pub mod config;
+pub mod second_factor;
+pub mod sessions;
 pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};
@@ -25,7 +27,13 @@ pub enum Tag {
 /// All operations; needs no database.
 #[must_use]
 pub fn version() -> ApiVersion {
-    let api = (auth::AuthApi, users::UsersApi, config::ConfigApi);
+    let api = (
+        auth::AuthApi,
+        second_factor::SecondFactorApi,
+        sessions::SessionsApi,
+        users::UsersApi,
+        config::ConfigApi,
+    );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");
     ApiVersion::new(Surface::Client, "v1", document::introduce(service, "For mobile and web apps."))
 }

@@ -1,0 +1,228 @@
+//! Signing in: the password, the second factor where there is one, then a session. And proving once
+//! more who one is (step-up), before what would hurt most in wrong hands.
+
+use chrono::{DateTime, TimeDelta, Utc};
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use super::{
+    Code, Core, Result,
+    email_address::EmailAddress,
+    second_factor,
+    sessions::{RECENT, TokenPair},
+    tokens::{Subject, TokenKind},
+};
+use crate::db::{
+    Origin, Tx, sessions,
+    user_login_challenges::{self as challenges, NewChallenge},
+    users::{self, User, UserStatus},
+};
+
+/// How long a sign-in waits for the second factor.
+const CHALLENGE_LIFE: TimeDelta = TimeDelta::minutes(5);
+/// How many wrong codes it takes.
+const CHALLENGE_ATTEMPTS: i32 = 5;
+/// How long a device is known after it has signed in.
+const DEVICE_LIFE: TimeDelta = TimeDelta::days(365);
+
+/// What a sign-in says of the device that it comes from.
+#[derive(Debug, Clone, Default)]
+pub struct Device {
+    /// What the app calls it.
+    pub name: Option<String>,
+    /// As the last sign-in from there gave it.
+    pub token: Option<SecretString>,
+}
+
+impl Device {
+    /// The device's identifier, if it has signed in to this account before. Any other token is as
+    /// good as none: it must not keep anybody out.
+    fn known_to(&self, core: &Core, user_id: Uuid) -> Option<Uuid> {
+        let (token, now) = (self.token.as_ref()?, core.clock.now());
+        let tokens = &core.client_sessions.tokens;
+        let claims = tokens.verify(TokenKind::Device, token.expose_secret(), now).ok()?;
+        (claims.sub == user_id).then_some(claims.sid)
+    }
+}
+
+/// How far a right password leads.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    SignedIn(SignedIn),
+    /// The second factor comes next.
+    Challenged(Challenge),
+}
+
+/// A new session.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub tokens: TokenPair,
+    /// To be sent with the next sign-in from this device.
+    pub device_token: String,
+}
+
+/// A sign-in that waits for the second factor.
+#[derive(Debug, Clone)]
+pub struct Challenge {
+    /// Opens [`complete`] and nothing else.
+    pub token: String,
+    /// Its life in seconds.
+    pub expires_in: i64,
+}
+
+/// Checks a password, and opens a session unless there is a second factor.
+///
+/// # Errors
+/// [`Code::InvalidCredentials`], also for an unverified address; with the right password of a
+/// verified one [`Code::AccountSuspended`].
+pub async fn login(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: &SecretString,
+    device: &Device,
+) -> Result<Outcome> {
+    let known = users::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
+    let stored = known.as_ref().map(|user| user.password_hash.as_str());
+    if !core.passwords.verify(password, stored).await? {
+        return Err(Code::InvalidCredentials.into());
+    }
+    let mut tx = core.db.begin(origin).await?;
+    // Hashing takes long enough for the account to change meanwhile.
+    let user = users::lock_by_email(&mut tx, email.as_str())
+        .await?
+        .filter(|user| Some(&user.password_hash) == known.as_ref().map(|k| &k.password_hash))
+        .filter(|user| user.email_verified_at.is_some())
+        .ok_or(Code::InvalidCredentials)?;
+    if user.status == UserStatus::Suspended {
+        return Err(Code::AccountSuspended.into());
+    }
+    let (device_id, device_name) = (device.known_to(core, user.id), device.name.as_deref());
+    let outcome = if second_factor::is_enabled(&mut tx, user.id).await? {
+        Outcome::Challenged(challenge(core, &mut tx, &user, device_id, device_name).await?)
+    } else {
+        Outcome::SignedIn(open(core, &mut tx, &user, device_id, device_name).await?)
+    };
+    tx.commit().await?;
+    Ok(outcome)
+}
+
+async fn challenge(
+    core: &Core,
+    tx: &mut Tx,
+    user: &User,
+    device_id: Option<Uuid>,
+    device_name: Option<&str>,
+) -> Result<Challenge> {
+    let now = tx.now;
+    let (id, expires_at) = (core.random.id(now), now + CHALLENGE_LIFE);
+    let new = NewChallenge {
+        id,
+        user_id: user.id,
+        attempts: CHALLENGE_ATTEMPTS,
+        device_id,
+        device_name,
+        expires_at,
+        now,
+    };
+    challenges::insert(tx, new).await?;
+    let subject = Subject { account_id: user.id, session_id: id };
+    let tokens = &core.client_sessions.tokens;
+    let token = tokens.sign(TokenKind::Challenge, subject, id, now, expires_at)?;
+    Ok(Challenge { token, expires_in: CHALLENGE_LIFE.num_seconds() })
+}
+
+/// Opens the session of a sign-in that waited for the second factor: a code of it, or a recovery
+/// code.
+///
+/// # Errors
+/// [`Code::InvalidSecondFactor`], [`Code::ChallengeEnded`] or [`Code::AccountSuspended`].
+pub async fn complete(
+    core: &Core,
+    origin: &Origin,
+    challenge_token: &str,
+    code: &str,
+) -> Result<SignedIn> {
+    let tokens = &core.client_sessions.tokens;
+    let claims = tokens.verify(TokenKind::Challenge, challenge_token, core.clock.now());
+    let claims = claims.map_err(|_| Code::ChallengeEnded)?;
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    // The user first, as everywhere: the other way round two requests could wait for each other.
+    let user = users::lock(&mut tx, claims.sub).await?.ok_or(Code::ChallengeEnded)?;
+    let found = challenges::lock(&mut tx, user.id, claims.sid, now).await?;
+    let challenge = found.ok_or(Code::ChallengeEnded)?;
+    if user.status == UserStatus::Suspended {
+        return Err(Code::AccountSuspended.into());
+    }
+    if !second_factor::consume(core, &mut tx, user.id, code).await? {
+        challenges::count_attempt(&mut tx, challenge.id, now).await?;
+        tx.commit().await?;
+        return Err(Code::InvalidSecondFactor.into());
+    }
+    challenges::delete(&mut tx, challenge.id).await?;
+    let name = challenge.device_name.as_deref();
+    let signed_in = open(core, &mut tx, &user, challenge.device_id, name).await?;
+    tx.commit().await?;
+    Ok(signed_in)
+}
+
+async fn open(
+    core: &Core,
+    tx: &mut Tx,
+    user: &User,
+    known_device: Option<Uuid>,
+    device_name: Option<&str>,
+) -> Result<SignedIn> {
+    let (now, sessions) = (tx.now, &core.client_sessions);
+    let tokens = sessions.open(tx, core.random, user.id, device_name).await?;
+    users::set_last_login(tx, user.id, now).await?;
+    let device_id = known_device.unwrap_or_else(|| core.random.id(now));
+    let subject = Subject { account_id: user.id, session_id: device_id };
+    let id = core.random.id(now);
+    let device_token =
+        sessions.tokens.sign(TokenKind::Device, subject, id, now, now + DEVICE_LIFE)?;
+    Ok(SignedIn { tokens, device_token })
+}
+
+/// What proves who one is.
+#[derive(Debug, Clone)]
+pub enum Proof {
+    Password(SecretString),
+    /// Of the second factor, or a recovery code.
+    Code(String),
+}
+
+/// Proves once more who the signed-in user is; returns until when that counts.
+///
+/// # Errors
+/// [`Code::InvalidCredentials`] or [`Code::InvalidSecondFactor`]; [`Code::SecondFactorRequired`] for
+/// a password where there is a second factor, because that may be what is to be removed.
+pub async fn step_up(
+    core: &Core,
+    origin: &Origin,
+    user: &User,
+    session_id: Uuid,
+    proof: &Proof,
+) -> Result<DateTime<Utc>> {
+    if let Proof::Password(password) = proof
+        && !core.passwords.verify(password, Some(&user.password_hash)).await?
+    {
+        return Err(Code::InvalidCredentials.into());
+    }
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    users::lock(&mut tx, user.id).await?.ok_or(Code::SessionEnded)?;
+    match proof {
+        Proof::Password(_) if second_factor::is_enabled(&mut tx, user.id).await? => {
+            return Err(Code::SecondFactorRequired.into());
+        }
+        Proof::Code(code) if !second_factor::consume(core, &mut tx, user.id, code).await? => {
+            return Err(Code::InvalidSecondFactor.into());
+        }
+        Proof::Password(_) | Proof::Code(_) => {}
+    }
+    sessions::set_authenticated(&mut tx, core.client_sessions.realm, session_id, now).await?;
+    tx.commit().await?;
+    Ok(now + RECENT)
+}

@@ -113,7 +113,7 @@ fn pool_size(settings: &config::Database, database: &Database) -> u32 {
 
 /// How many requests are worked on at a time. More of them would keep each other waiting.
 fn max_in_flight(settings: &Settings) -> usize {
-    const FOR_EACH_CORE: usize = 32;
+    const FOR_EACH_CORE: usize = 16;
     settings.server.max_in_flight.unwrap_or_else(|| cores() * FOR_EACH_CORE)
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tokio::time::sleep;
+
 use crate::{
     cores::Cores,
     load::{Sample, closed, median, open, percentile, rate, request, with_status},
@@ -12,6 +14,8 @@ use crate::{
 const USERS: u32 = 15_000;
 const TIME: Duration = Duration::from_secs(3);
 const ROUNDS: u32 = 5;
+/// With [`TIME`] the five seconds within which all is to be as before.
+const RECOVERY: Duration = Duration::from_secs(2);
 const FACTOR: f64 = 5.0;
 const CONNECTIONS: usize = 1000;
 
@@ -44,16 +48,20 @@ async fn measure(report: &mut Report, server: &Server, request: &[u8]) {
             (connections, best) = (tried, found);
         }
     }
-    let (mut peaks, mut goodputs) = (Vec::new(), Vec::new());
+    let (mut peaks, mut goodputs, mut afters) = (Vec::new(), Vec::new(), Vec::new());
     let mut all: Vec<Sample> = Vec::new();
     for _ in 0..ROUNDS {
-        let peak = at_peak(connections).await;
-        let samples = open(server.address, request, peak * FACTOR, CONNECTIONS, TIME).await;
+        let before = at_peak(connections).await;
+        let samples = open(server.address, request, before * FACTOR, CONNECTIONS, TIME).await;
+        sleep(RECOVERY).await;
+        let after = at_peak(connections).await;
+        // A machine's speed drifts; what it could do is what it did on both sides.
+        let peak = f64::midpoint(before, after);
         peaks.push(peak);
         goodputs.push(rate(&with_status(&samples, 200), TIME) / peak);
+        afters.push(after / before);
         all.extend(samples);
     }
-    let after = at_peak(connections).await;
 
     let (good, refused) = (with_status(&all, 200), with_status(&all, 503));
     let others = all.len() - good.len() - refused.len();
@@ -68,7 +76,7 @@ async fn measure(report: &mut Report, server: &Server, request: &[u8]) {
     let (half, most) = (percentile(&good, 50), percentile(&good, 99));
     let seen = format!("p50 {half:.0?}, p99 {most:.0?}");
     report.condition("answers within 500 ms", &seen, most.as_millis() <= 500);
-    let after = after / peak;
-    let seen = format!("{after:.2} of the peak in the 3 s afterwards");
-    report.condition("normal again at once", &seen, after >= 0.9);
+    let after = median(afters);
+    let seen = format!("{after:.2} of what it was");
+    report.condition("normal again within 5 s", &seen, after >= 0.9);
 }

@@ -1,8 +1,9 @@
-//! The outside world besides the database: time, randomness, mail, storage.
+//! The outside world besides the database: time, randomness, mail, storage, the kernel.
 
 pub mod clock;
 pub mod mailer;
 pub mod random;
 pub mod redis;
+pub mod scheduling;
 pub mod short_name;
 pub mod storage;

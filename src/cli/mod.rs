@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::{bootstrap, config::Settings, telemetry};
+use crate::{adapters::scheduling, bootstrap, config::Settings, telemetry};
 use output::{Outcome, Output};
 
 const EXAMPLES: &str = "\
@@ -162,6 +162,8 @@ same time. Each line is written at least once, and carries its id in the stream.
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Before there are other threads: they take after this one.
+    scheduling::interrupt_nobody();
     let cli = Cli::parse();
     let output = Output { json: cli.json };
     match run(cli.command.unwrap_or(Command::Serve), output) {

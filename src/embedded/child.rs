@@ -14,6 +14,8 @@ use std::{
 
 use rustix::process::{Pid, getppid, setsid};
 
+use crate::adapters::scheduling;
+
 /// The hidden first argument that [`run_if_asked`] looks for.
 const MARKER: &str = "__child";
 
@@ -77,6 +79,7 @@ fn become_program(args: &[OsString]) -> io::Result<std::convert::Infallible> {
     if getppid() != expected {
         return Err(io::Error::other("the parent process is gone"));
     }
+    scheduling::interrupt_as_usual();
     // Ctrl-C goes to the terminal's process group: ours is for us to stop.
     setsid()?;
     Err(Command::new(program).args(rest).exec())

@@ -65,4 +65,6 @@ mod shutdown;
 mod staff_pages;
 mod storage;
 mod support;
+#[cfg(target_os = "linux")]
+mod threads;
 mod versions;

@@ -148,7 +148,7 @@ async fn a_fault_has_its_chain_and_in_development_a_backtrace() {
         let text = faults[0]["message"].as_str().expect("a message");
         let chain = "internal_error: a statement failed: relation \"users\" does not exist";
         assert!(text.starts_with(chain), "{text}");
-        let frames = text.matches("\n    at src/services/accounts.rs:").count();
+        let frames = text.matches("\n    at src/services/sign_in.rs:").count();
         assert_eq!(frames > 0, shows, "{environment}: {text}");
         assert_eq!(faults[0]["span"]["request_id"].as_str(), Some(answer.header("x-request-id")));
     }

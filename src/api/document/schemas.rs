@@ -51,6 +51,12 @@ fn close_requests(json: &mut Value) {
             references(&operation["requestBody"], &mut todo);
         }
     }
+    let types: BTreeMap<String, Value> = json["components"]["schemas"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .map(|(name, schema)| (format!("#/components/schemas/{name}"), schema["type"].clone()))
+        .collect();
     let mut done = BTreeSet::new();
     while let Some(name) = todo.pop() {
         if !done.insert(name.clone()) {
@@ -73,6 +79,11 @@ fn close_requests(json: &mut Value) {
                     *property = json!({ "allOf": [property.take()] });
                 }
                 property["nullable"] = true.into();
+                // Without a type beside it, `nullable` means nothing (OpenAPI 3.0.3, Schema Object).
+                let of = property.pointer("/allOf/0/$ref").and_then(Value::as_str);
+                if let Some(found) = of.and_then(|of| types.get(of)) {
+                    property["type"] = found.clone();
+                }
             }
             refuse_nul(property);
         }
@@ -81,7 +92,7 @@ fn close_requests(json: &mut Value) {
 
 /// Says that a text can't hold U+0000, unless its format or pattern says so already.
 fn refuse_nul(schema: &mut Value) {
-    let says_so = ["pattern", "enum"].iter().any(|key| schema.get(key).is_some())
+    let says_so = ["pattern", "enum", "allOf"].iter().any(|key| schema.get(key).is_some())
         || schema["format"].as_str().is_some_and(|format| format != "password");
     match schema["type"].as_str() {
         Some("string") if !says_so => schema["pattern"] = NO_NUL.into(),

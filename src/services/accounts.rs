@@ -14,6 +14,7 @@ use super::{
     mails::{self, DEFAULT_LOCALE, Template},
     one_time_codes::{self, CODE_LIFE},
     passwords::check_policy,
+    sign_in::lock_by_password,
 };
 use crate::db::{
     Origin, Tx,
@@ -79,18 +80,21 @@ async fn send(core: &Core, tx: &mut Tx, to: &str, template: Template, values: Va
     core.mails.queue(core, tx, request).await
 }
 
-/// Marks an address as verified.
+/// Marks an address as verified, for who registered it: anybody can register an address before its
+/// owner verifies it, or once more, and the owner's code must not make that registration good.
 ///
 /// # Errors
-/// [`Code::InvalidCode`], also for an unknown address.
+/// [`Code::InvalidCode`], also for an unknown address and for a password that isn't that of the last
+/// registration.
 pub async fn verify_email(
     core: &Core,
     origin: &Origin,
     email: &EmailAddress,
+    password: &SecretString,
     code: &str,
 ) -> Result<()> {
-    let mut tx = core.db.begin(origin).await?;
-    let user = users::lock_by_email(&mut tx, email.as_str()).await?.ok_or(Code::InvalidCode)?;
+    let found = lock_by_password(core, origin, email, password).await?;
+    let (mut tx, user) = found.ok_or(Code::InvalidCode)?;
     let right = one_time_codes::consume(core, &mut tx, user.id, Purpose::VerifyEmail, code).await?;
     if right {
         let now = tx.now;

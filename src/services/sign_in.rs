@@ -82,17 +82,9 @@ pub async fn login(
     password: &SecretString,
     device: &Device,
 ) -> Result<Outcome> {
-    let known = users::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
-    let stored = known.as_ref().map(|user| user.password_hash.as_str());
-    if !core.passwords.verify(password, stored).await? {
-        return Err(Code::InvalidCredentials.into());
-    }
-    let mut tx = core.db.begin(origin).await?;
-    // Hashing takes long enough for the account to change meanwhile.
-    let user = users::lock_by_email(&mut tx, email.as_str())
-        .await?
-        .filter(|user| Some(&user.password_hash) == known.as_ref().map(|k| &k.password_hash))
-        .filter(|user| user.email_verified_at.is_some())
+    let found = lock_by_password(core, origin, email, password).await?;
+    let (mut tx, user) = found
+        .filter(|(_, user)| user.email_verified_at.is_some())
         .ok_or(Code::InvalidCredentials)?;
     if user.status == UserStatus::Suspended {
         return Err(Code::AccountSuspended.into());
@@ -105,6 +97,29 @@ pub async fn login(
     };
     tx.commit().await?;
     Ok(outcome)
+}
+
+/// The account of this address if this is its password, locked; of any other, and of an unknown address,
+/// nothing after the same time.
+///
+/// # Errors
+/// When the database fails, or too much waits for hashing.
+pub(super) async fn lock_by_password(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: &SecretString,
+) -> Result<Option<(Tx, User)>> {
+    let known = users::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
+    let stored = known.map(|user| user.password_hash);
+    if !core.passwords.verify(password, stored.as_deref()).await? {
+        return Ok(None);
+    }
+    let mut tx = core.db.begin(origin).await?;
+    // Hashing takes long enough for the account to change meanwhile.
+    let user = users::lock_by_email(&mut tx, email.as_str()).await?;
+    let user = user.filter(|user| Some(&user.password_hash) == stored.as_ref());
+    Ok(user.map(|user| (tx, user)))
 }
 
 async fn challenge(

@@ -53,7 +53,8 @@ ok(repeated);
 assert.equal(repeated.response.headers.get('idempotency-replayed'), 'true');
 const early = await api.POST('/api/v1/auth/login', { body: { email, password } });
 refused(early, 401, 'invalid_credentials');
-ok(await api.POST('/api/v1/auth/verify-email', { body: { email, code: await mailedCode() } }));
+const proof = { email, password, code: await mailedCode() };
+ok(await api.POST('/api/v1/auth/verify-email', { body: proof }));
 
 let tokens: { access_token: string; refresh_token: string } = await signIn();
 const me = ok(await api.GET('/api/v1/users/me', bearer(tokens.access_token))).data;

@@ -33,7 +33,7 @@ async fn the_whole_walk_from_registration_to_logout() {
     assert_eq!(early.assert_error(401, "invalid_credentials")["code"], 1101);
 
     let code = app.code_for(ADA).await;
-    let body = json!({"email": ADA, "code": code});
+    let body = json!({"email": ADA, "password": PASSWORD, "code": code});
     app.post("/api/v1/auth/verify-email", body).send().await.assert_done();
     app.welcomed(ADA).await;
 
@@ -87,30 +87,38 @@ async fn wrong_password_and_unknown_address_look_the_same() {
 }
 
 #[tokio::test]
-async fn of_an_unverified_address_the_last_registration_counts() {
+async fn c05_a_code_verifies_only_the_registration_that_it_was_mailed_for() {
+    const SQUATTED: &str = "the squatter's phrase";
     let mut app = TestApp::start().await;
-    let register = |password: &str| {
-        app.post("/api/v1/auth/register", json!({"email": ADA, "password": password})).send()
+    let register = async |app: &mut TestApp, password: &str| {
+        let body = json!({"email": ADA, "password": password});
+        app.post("/api/v1/auth/register", body).send().await.assert_done();
+        app.code_for(ADA).await
     };
-    register("the first password").await.assert_done();
-    let older = app.code_for(ADA).await;
-    let register = |password: &str| {
-        app.post("/api/v1/auth/register", json!({"email": ADA, "password": password})).send()
+    let verify = async |app: &TestApp, password: &str, code: &str| {
+        let body = json!({"email": ADA, "password": password, "code": code});
+        app.post("/api/v1/auth/verify-email", body).send().await
     };
-    register(PASSWORD).await.assert_done();
-    let newer = app.code_for(ADA).await;
-    let verify = |code: &str| {
-        app.post("/api/v1/auth/verify-email", json!({"email": ADA, "code": code})).send()
+    let log_in = async |app: &TestApp, password: &str| {
+        app.post("/api/v1/auth/login", json!({"email": ADA, "password": password})).send().await
     };
-    if older != newer {
-        verify(&older).await.assert_error(422, "invalid_code");
+
+    // Before its owner, and after.
+    register(&mut app, SQUATTED).await;
+    register(&mut app, PASSWORD).await;
+    let newest = register(&mut app, SQUATTED).await;
+    verify(&app, PASSWORD, &newest).await.assert_error(422, "invalid_code");
+    log_in(&app, SQUATTED).await.assert_error(401, "invalid_credentials");
+
+    let (older, newest) = (newest, register(&mut app, PASSWORD).await);
+    if older != newest {
+        verify(&app, PASSWORD, &older).await.assert_error(422, "invalid_code");
     }
-    verify(&newer).await.assert_done();
+    verify(&app, SQUATTED, &newest).await.assert_error(422, "invalid_code");
+    verify(&app, PASSWORD, &newest).await.assert_done();
     app.welcomed(ADA).await;
     app.login(ADA).await;
-    let first = json!({"email": ADA, "password": "the first password"});
-    let first = app.post("/api/v1/auth/login", first).send().await;
-    first.assert_error(401, "invalid_credentials");
+    log_in(&app, SQUATTED).await.assert_error(401, "invalid_credentials");
 }
 
 #[tokio::test]
@@ -119,7 +127,8 @@ async fn a_code_works_once_for_ten_minutes_and_five_tries() {
     let body = json!({"email": ADA, "password": PASSWORD});
     app.post("/api/v1/auth/register", body).send().await.assert_done();
     let verify = |app: &TestApp, code: &str| {
-        app.post("/api/v1/auth/verify-email", json!({"email": ADA, "code": code})).send()
+        let body = json!({"email": ADA, "password": PASSWORD, "code": code});
+        app.post("/api/v1/auth/verify-email", body).send()
     };
     let resend = |app: &TestApp, email: &str| {
         app.post("/api/v1/auth/resend-code", json!({"email": email})).send()

@@ -354,7 +354,9 @@ async fn canary_accounts(
             None => tokio::task::yield_now().await,
         }
     };
-    post(program, "/api/v1/auth/verify-email", json!({"email": email, "code": code})).await;
+    let mut proof = credentials.clone();
+    proof["code"] = json!(code);
+    post(program, "/api/v1/auth/verify-email", proof).await;
     let client = post(program, "/api/v1/auth/login", credentials).await.data();
     let user = request(program, Method::GET, "/api/v1/users/me")
         .bearer(client["access_token"].as_str().expect("a token"));

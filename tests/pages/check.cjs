@@ -72,7 +72,7 @@ const steps = [
     await page.getByText("As HTML").click();
     await page.getByText(code).waitFor();
     await shoot(page, "outbox-mail-html");
-    await post("/api/v1/auth/verify-email", { email: user.email, code });
+    await post("/api/v1/auth/verify-email", { email: user.email, password: user.password, code });
   }],
   ["the backoffice leads to the sign-in", async (page) => {
     await open(page, "/backoffice/redoc");

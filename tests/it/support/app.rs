@@ -258,7 +258,7 @@ impl TestApp {
         let body = json!({"email": email, "password": PASSWORD, "name": "Ada"});
         self.post("/api/v1/auth/register", body).send().await.assert_done();
         let code = self.code_for(email).await;
-        let body = json!({"email": email, "code": code});
+        let body = json!({"email": email, "password": PASSWORD, "code": code});
         self.post("/api/v1/auth/verify-email", body).send().await.assert_done();
         self.welcomed(email).await;
     }

@@ -46,6 +46,8 @@ pub struct RegisterRequest {
 pub struct VerifyEmailRequest {
     /// The address that was registered.
     pub email: Email,
+    /// The password that it was registered with: a code makes no other registration good.
+    pub password: SecretText,
     /// Six digits.
     #[oai(validator(pattern = "^[0-9]{6}$"))]
     pub code: String,
@@ -239,7 +241,8 @@ impl AuthApi {
 
     /// Verify the address
     ///
-    /// With the code from the mail, which works once and for a short time.
+    /// With the code from the mail, which works once and for a short time, and the password of the
+    /// registration.
     #[oai(path = "/verify-email", method = "post", operation_id = "verify_email")]
     async fn verify_email(
         &self,
@@ -247,7 +250,8 @@ impl AuthApi {
         core: Data<&Arc<Core>>,
         body: Body<VerifyEmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
-        accounts::verify_email(core.0, &origin, &body.0.email.0, &body.0.code).await?;
+        let VerifyEmailRequest { email, password, code } = body.0;
+        accounts::verify_email(core.0, &origin, &email.0, &password.0, &code).await?;
         Ok(Done::with("The address is verified."))
     }
 
@@ -354,7 +358,8 @@ impl Example for RegisterRequest {
 
 impl Example for VerifyEmailRequest {
     fn example() -> Self {
-        Self { email: Email::example(), code: "123456".to_owned() }
+        let password = SecretText("correct horse battery".into());
+        Self { email: Email::example(), password, code: "123456".to_owned() }
     }
 }
 

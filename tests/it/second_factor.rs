@@ -68,6 +68,10 @@ impl Stage {
         self.app.post("/api/v1/auth/step-up", body).bearer(token).send()
     }
 
+    fn begin(&self, token: &str) -> impl Future<Output = Answer> + use<> {
+        self.app.post(TOTP, json!({})).bearer(token).send()
+    }
+
     fn disable(&self, token: &str) -> impl Future<Output = Answer> + use<> {
         self.app.request(Method::DELETE, TOTP).bearer(token).send()
     }
@@ -178,13 +182,7 @@ async fn c12_what_would_hurt_most_needs_a_recent_proof() {
     stage.disable(&token).await.assert_error(403, "step_up_required");
     let renew = stage.app.post("/api/v1/auth/mfa/recovery-codes", json!({})).bearer(&token);
     renew.send().await.assert_error(403, "step_up_required");
-    stage
-        .app
-        .post(TOTP, json!({}))
-        .bearer(&token)
-        .send()
-        .await
-        .assert_error(403, "step_up_required");
+    stage.begin(&token).await.assert_error(403, "step_up_required");
 
     // With a factor the password alone proves nothing.
     let password = json!({"password": PASSWORD});
@@ -209,19 +207,13 @@ async fn c12_what_would_hurt_most_needs_a_recent_proof() {
     let tokens = login(&stage.app, PASSWORD).await.data();
     let token = text(&tokens["access_token"]);
     stage.app.clock.advance(TimeDelta::minutes(16));
-    stage
-        .app
-        .post(TOTP, json!({}))
-        .bearer(&token)
-        .send()
-        .await
-        .assert_error(403, "step_up_required");
+    stage.begin(&token).await.assert_error(403, "step_up_required");
     stage
         .step_up(&token, json!({"code": "123456"}))
         .await
         .assert_error(422, "invalid_second_factor");
     stage.step_up(&token, password).await.data();
-    stage.app.post(TOTP, json!({})).bearer(&token).send().await.data();
+    stage.begin(&token).await.data();
 }
 
 #[tokio::test]

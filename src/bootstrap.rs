@@ -157,6 +157,7 @@ pub fn core(
             hashing.parallelism,
             max_in_flight(settings).div_ceil(2),
         )?),
+        deletion_grace: TimeDelta::days(settings.accounts.deletion_grace_days.into()),
         code_key: Arc::new(CodeKey::new(&client_secret)),
         cursors: Arc::new(CursorKey::new(&client_secret)),
         client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),

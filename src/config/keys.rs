@@ -101,6 +101,7 @@ pub const KEYS: &[Key] = &[
     key("passwords.memory_kib", number(8, 4_194_304, "KiB")),
     key("passwords.iterations", number(1, 1000, "passes")),
     key("passwords.parallelism", number(1, 64, "lanes")),
+    key("accounts.deletion_grace_days", number(0, 3650, "days")),
     key("mail.smtp_url", Kind::SmtpUrl),
     key("mail.brevo_api_key", Kind::Secret),
     key("mail.brevo_url", Kind::WebAddress),

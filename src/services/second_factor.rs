@@ -9,7 +9,12 @@ use secrecy::SecretString;
 use totp_rs::Totp;
 use uuid::Uuid;
 
-use super::{Code, Core, Result, ServiceError, sealing::SealingKey, tokens::derive_key};
+use super::{
+    Code, Core, Result, ServiceError,
+    events::{FactorChange, SecondFactorChanged},
+    sealing::SealingKey,
+    tokens::derive_key,
+};
 use crate::db::{Origin, Tx, user_recovery_codes, user_totp, users::User};
 
 /// How long a new secret waits for its first code.
@@ -135,6 +140,7 @@ pub async fn confirm(core: &Core, origin: &Origin, user: &User, code: &str) -> R
     }
     user_totp::confirm(&mut tx, user.id, now).await?;
     let codes = replace_recovery_codes(core, &mut tx, user.id).await?;
+    publish(core, &mut tx, user.id, FactorChange::Enabled).await?;
     tx.commit().await?;
     Ok(codes)
 }
@@ -148,6 +154,7 @@ pub async fn disable(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> 
     require(&mut tx, user_id).await?;
     user_totp::delete(&mut tx, user_id).await?;
     user_recovery_codes::delete(&mut tx, user_id).await?;
+    publish(core, &mut tx, user_id, FactorChange::Disabled).await?;
     Ok(tx.commit().await?)
 }
 
@@ -163,8 +170,13 @@ pub async fn renew_recovery_codes(
     let mut tx = core.db.begin(origin).await?;
     require(&mut tx, user_id).await?;
     let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
+    publish(core, &mut tx, user_id, FactorChange::RecoveryCodesRenewed).await?;
     tx.commit().await?;
     Ok(codes)
+}
+
+async fn publish(core: &Core, tx: &mut Tx, user_id: Uuid, change: FactorChange) -> Result<()> {
+    core.jobs.publish(core, tx, &SecondFactorChanged { user_id, change }).await
 }
 
 async fn require(tx: &mut Tx, user_id: Uuid) -> Result<()> {

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Code, Core, Result,
     email_address::EmailAddress,
+    events::NewDeviceSignedIn,
     second_factor,
     sessions::{RECENT, TokenPair},
     tokens::{Subject, TokenKind},
@@ -192,6 +193,10 @@ async fn open(
     let (now, sessions) = (tx.now, &core.client_sessions);
     let tokens = sessions.open(tx, core.random, user.id, device_name).await?;
     users::set_last_login(tx, user.id, now).await?;
+    if known_device.is_none() && user.last_login_at.is_some() {
+        let event = NewDeviceSignedIn { user_id: user.id, session_id: tokens.session_id };
+        core.jobs.publish(core, tx, &event).await?;
+    }
     let device_id = known_device.unwrap_or_else(|| core.random.id(now));
     let subject = Subject { account_id: user.id, session_id: device_id };
     let id = core.random.id(now);

@@ -38,7 +38,7 @@ enum Access {
 
 use Access::{Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 48] = [
+const OPERATIONS: [(&str, Access); 57] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -58,6 +58,15 @@ const OPERATIONS: [(&str, Access); 48] = [
     ("reset_password", Public),
     ("get_current_user", User),
     ("update_current_user", User),
+    ("change_password", User),
+    ("change_email", User),
+    ("confirm_email", User),
+    ("delete_current_user", User),
+    ("cancel_deletion", User),
+    ("list_notifications", User),
+    ("count_unread_notifications", User),
+    ("read_notification", User),
+    ("read_all_notifications", User),
     ("get_health", Public),
     ("get_release", Public),
     ("login_admin", Public),
@@ -90,7 +99,7 @@ const OPERATIONS: [(&str, Access); 48] = [
 ];
 
 /// Operations of the client API on somebody's object, each with a test that another user finds nothing.
-const OBJECTS: [&str; 1] = ["end_session"];
+const OBJECTS: [&str; 2] = ["end_session", "read_notification"];
 
 macro_rules! identities {
     ($($(#[doc = $doc:literal])* $name:ident),+ $(,)?) => {

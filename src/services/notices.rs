@@ -76,9 +76,9 @@ impl Notice {
             Self::NewDevice { .. } => Template::NewDevice,
             Self::PasswordChanged => Template::PasswordChanged,
             Self::EmailChanged { .. } => Template::EmailChanged,
-            Self::SecondFactorEnabled | Self::SecondFactorDisabled | Self::RecoveryCodesRenewed => {
-                Template::SecondFactorChanged
-            }
+            Self::SecondFactorEnabled => Template::SecondFactorEnabled,
+            Self::SecondFactorDisabled => Template::SecondFactorDisabled,
+            Self::RecoveryCodesRenewed => Template::RecoveryCodesRenewed,
             Self::RefreshTokenReused { .. } => Template::RefreshTokenReused,
             Self::DeletionRequested => Template::DeletionRequested,
             Self::DeletionCancelled => Template::DeletionCancelled,
@@ -137,7 +137,7 @@ pub async fn notify(core: &Core, origin: &Origin, id: Uuid, what: &Notify) -> Re
         user_id: Some(user.id),
         template: notice.template(),
         locale: locale_of(&user),
-        values: values(notice, &user, session.as_ref()),
+        values: values(&user, session.as_ref()),
     };
     core.mails.queue_once(core, &mut tx, id, request).await?;
     Ok(tx.commit().await?)
@@ -170,10 +170,9 @@ impl From<&UserSession> for Details {
 }
 
 /// What the templates are told; each takes what it needs.
-fn values(notice: &Notice, user: &User, session: Option<&UserSession>) -> Value {
+fn values(user: &User, session: Option<&UserSession>) -> Value {
     let device = session.and_then(|one| one.device_name.as_ref().or(one.user_agent.as_ref()));
     context! {
-        change => notice.kind(),
         device,
         ip_address => session.and_then(|one| one.ip_address.as_ref()),
         time => session.map(|one| local_time(one.created_at, user)),

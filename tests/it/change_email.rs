@@ -146,7 +146,7 @@ async fn c09_the_answer_does_not_tell_whether_an_address_has_an_account() {
 }
 
 #[tokio::test]
-async fn an_address_that_somebody_has_claimed_beforehand_goes_to_its_owner() {
+async fn c13_an_address_that_somebody_has_claimed_beforehand_goes_to_its_owner() {
     let mut stage = Stage::set().await;
     let squatter = "a squatter's password";
     stage.register(NEW, squatter).await;

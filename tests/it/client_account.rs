@@ -26,7 +26,7 @@ async fn an_absent_field_is_left_alone_and_null_clears() {
 }
 
 #[tokio::test]
-async fn nothing_but_the_profile_can_be_changed() {
+async fn c13_nothing_but_the_profile_can_be_changed() {
     let mut app = TestApp::start().await;
     let token = app.user_token(ADA).await;
     let body =
@@ -45,7 +45,7 @@ async fn nothing_but_the_profile_can_be_changed() {
 }
 
 #[tokio::test]
-async fn a_missing_token_is_told_before_a_bad_body() {
+async fn c14_a_missing_token_is_told_before_a_bad_body() {
     let app = TestApp::start().await;
     let answer = app.request(Method::PATCH, ME).body("{").send().await;
     answer.assert_error(401, "unauthenticated");

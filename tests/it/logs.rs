@@ -406,11 +406,11 @@ async fn canaries(environment: &str, filter: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_canary_of_any_input_is_in_any_log_at_the_finest_level() {
+async fn c25_no_canary_of_any_input_is_in_any_log_at_the_finest_level() {
     canaries("test", "trace").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_canary_of_any_input_is_in_any_log_of_development() {
+async fn c25_no_canary_of_any_input_is_in_any_log_of_development() {
     canaries("development", "info,twofold=trace").await;
 }

@@ -56,6 +56,7 @@ mod methods;
 mod metrics;
 mod migrations;
 mod notices;
+mod objects;
 mod overload;
 mod pages;
 mod pool;

@@ -11,7 +11,9 @@ pub enum Template {
     NewDevice,
     PasswordChanged,
     EmailChanged,
-    SecondFactorChanged,
+    SecondFactorEnabled,
+    SecondFactorDisabled,
+    RecoveryCodesRenewed,
     RefreshTokenReused,
     DeletionRequested,
     DeletionCancelled,
@@ -19,7 +21,7 @@ pub enum Template {
 }
 
 impl Template {
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
@@ -28,7 +30,9 @@ impl Template {
         Self::NewDevice,
         Self::PasswordChanged,
         Self::EmailChanged,
-        Self::SecondFactorChanged,
+        Self::SecondFactorEnabled,
+        Self::SecondFactorDisabled,
+        Self::RecoveryCodesRenewed,
         Self::RefreshTokenReused,
         Self::DeletionRequested,
         Self::DeletionCancelled,
@@ -53,7 +57,9 @@ impl Template {
             Self::NewDevice => "new_device",
             Self::PasswordChanged => "password_changed",
             Self::EmailChanged => "email_changed",
-            Self::SecondFactorChanged => "second_factor_changed",
+            Self::SecondFactorEnabled => "second_factor_enabled",
+            Self::SecondFactorDisabled => "second_factor_disabled",
+            Self::RecoveryCodesRenewed => "recovery_codes_renewed",
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::DeletionRequested => "deletion_requested",
             Self::DeletionCancelled => "deletion_cancelled",
@@ -80,16 +86,19 @@ impl Template {
                 ("minutes", "30"),
             ],
             Self::Welcome => &[("name", "Ada <Countess> & Co.")],
-            Self::NewDevice | Self::RefreshTokenReused => &[
-                ("device", "Ada's phone"),
+            Self::NewDevice => &[
+                ("device", "Shop on a phone"),
                 ("ip_address", "203.0.113.7"),
                 ("time", "2026-11-29 14:05 (Europe/Berlin)"),
             ],
-            Self::SecondFactorChanged => &[("change", "second_factor_disabled")],
+            Self::RefreshTokenReused => &[("device", "Shop on a phone")],
             Self::DeletionRequested => &[("due", "2026-12-29 14:05 (Europe/Berlin)")],
             Self::AlreadyRegistered
             | Self::PasswordChanged
             | Self::EmailChanged
+            | Self::SecondFactorEnabled
+            | Self::SecondFactorDisabled
+            | Self::RecoveryCodesRenewed
             | Self::DeletionCancelled
             | Self::Test => &[],
         }

@@ -343,11 +343,13 @@ fn find(text: &str, wanted: impl Fn(&str) -> bool) -> String {
 }
 
 /// The subjects of notices, which tell of what a test has done anyway: most have no reason to read them.
-const NOTICES: [&str; 7] = [
+const NOTICES: [&str; 9] = [
     "New sign-in to your account",
     "Your password was changed",
     "Your account has another address",
-    "Your second factor was changed",
+    "Your second factor was set up",
+    "Your second factor was removed",
+    "Your recovery codes were renewed",
     "A session of your account was ended",
     "Your account is going to be deleted",
     "Your account stays",

@@ -1,0 +1,49 @@
+//! Counts statements.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::layer::{Context, SubscriberExt};
+
+use super::app::{Builder, TestApp};
+
+/// Counts the statements that this thread runs, of applications that log them all.
+pub struct Statements {
+    count: Arc<AtomicUsize>,
+    _guard: DefaultGuard,
+}
+
+struct Counter(Arc<AtomicUsize>);
+
+impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Counter {
+    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        if event.metadata().target() == "twofold::sql" {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+}
+
+impl Statements {
+    pub fn watch() -> Self {
+        let count = Arc::new(AtomicUsize::new(0));
+        let subscriber = tracing_subscriber::registry().with(Counter(count.clone()));
+        Self { count, _guard: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// An application whose statements are counted. Looking for jobs takes some, too, so it does none.
+    pub fn app() -> Builder {
+        TestApp::builder()
+            .setting("TWOFOLD_LOG__SQL", "all")
+            .setting("TWOFOLD_JOBS__IN_PROCESS", "false")
+    }
+
+    /// How many statements the work takes, and what comes of it.
+    pub async fn of<T>(&self, work: impl Future<Output = T>) -> (usize, T) {
+        self.count.store(0, Relaxed);
+        let outcome = work.await;
+        (self.count.load(Relaxed), outcome)
+    }
+}

@@ -1,11 +1,17 @@
 //! Counts statements.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 
-use tracing::subscriber::DefaultGuard;
+use tracing::{
+    field::{Field, Visit},
+    subscriber::DefaultGuard,
+};
 use tracing_subscriber::layer::{Context, SubscriberExt};
 
 use super::app::{Builder, TestApp};
@@ -20,9 +26,20 @@ struct Counter(Arc<AtomicUsize>);
 
 impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Counter {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
-        if event.metadata().target() == "twofold::sql" {
+        let mut is_rollback = IsRollback(false);
+        event.record(&mut is_rollback);
+        if event.metadata().target() == "twofold::sql" && !is_rollback.0 {
             self.0.fetch_add(1, Relaxed);
         }
+    }
+}
+
+/// A transaction that is left without a commit is rolled back whenever there is time.
+struct IsRollback(bool);
+
+impl Visit for IsRollback {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.0 |= field.name() == "statement" && format!("{value:?}").contains("ROLLBACK");
     }
 }
 

@@ -101,6 +101,7 @@ impl NotificationsApi {
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
         /// Only those that are read, or only those that aren't.
+        #[oai(example = "is_read")]
         is_read: Query<Option<bool>>,
         /// The `next_cursor` of the page before.
         cursor: Query<Option<Cursor>>,
@@ -158,6 +159,10 @@ impl NotificationsApi {
         notifications::read_all(core.0, &auth.origin, auth.account.id).await?;
         Ok(NoContent::Done)
     }
+}
+
+fn is_read() -> Option<bool> {
+    Some(false)
 }
 
 fn an_id() -> Uuid {

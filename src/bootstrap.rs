@@ -24,7 +24,7 @@ use crate::{
         clock::Clock,
         mailer::{BrevoOptions, Mailer, Transport},
         random::Random,
-        redis::Redis,
+        redis::{Kept, Redis},
         storage::Storage,
     },
     api::{
@@ -146,6 +146,10 @@ pub fn core(
     let data_secret = auth.data_secret.as_ref().unwrap_or(&client_secret);
     let pool = db.clone();
     metrics.watch_connections(move || pool.connections());
+    let redis = redis(settings)?.map(Kept::new);
+    if let Some(redis) = redis.clone() {
+        metrics.watch_redis(move || (redis.is_connected(), redis.failures()));
+    }
     Ok(Core {
         db,
         metrics,
@@ -169,7 +173,7 @@ pub fn core(
         mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
-        redis: redis(settings)?,
+        redis,
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })

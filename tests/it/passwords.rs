@@ -120,6 +120,9 @@ async fn c08_the_settings_say_how_long_it_must_be() {
     assert_refused(&register(&app, PASSWORD).await, "password", "length");
 }
 
+/// Some of the section `passwords`, as variables name them.
+type Settings<'a> = [(&'a str, &'a str)];
+
 /// The stored hash of the user or the admin.
 async fn stored(url: &str, table: &str) -> String {
     let sql = format!("SELECT password_hash FROM {table}");
@@ -133,13 +136,13 @@ async fn c07_a_sign_in_hashes_anew_what_was_hashed_otherwise() {
     first.verified_user(ADA).await;
     first.add_admin().await;
     let url = first.database_url().to_owned();
-    let start = |settings: &[(&str, &str)]| {
+    let start = |settings: &Settings| {
         let builder = TestApp::builder().database_url(&url);
         settings.iter().fold(builder, |builder: Builder, (name, value)| {
             builder.setting(&format!("TWOFOLD_PASSWORDS__{name}"), value)
         })
     };
-    let steps: [(&[(&str, &str)], &str, bool); 4] = [
+    let steps: [(&Settings, &str, bool); 4] = [
         (&[("ITERATIONS", "2")], "$m=8,t=2,p=1$", true),
         (&[("ITERATIONS", "2"), ("PEPPER", &one)], "$m=8,t=2,p=1,keyid=", true),
         (&[("PEPPER", &two), ("PREVIOUS_PEPPER", &one)], "$m=8,t=1,p=1,keyid=", true),

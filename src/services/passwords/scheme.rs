@@ -60,7 +60,7 @@ impl Scheme {
         let mut params = ParamsBuilder::new();
         params.m_cost(costs.memory_kib).t_cost(costs.iterations).p_cost(costs.parallelism);
         if let Some(pepper) = &pepper {
-            params.keyid(pepper.id.clone());
+            params.keyid(pepper.id);
         }
         Ok(Self { params: params.build().map_err(fault)?, pepper, previous })
     }

@@ -207,6 +207,16 @@ pub async fn set_password(
     Ok(())
 }
 
+/// Stores the same password hashed anew.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn renew_hash(conn: &mut Conn, id: Uuid, password_hash: &str) -> QueryResult<()> {
+    let renewed = users::password_hash.eq(password_hash);
+    diesel::update(users::table.find(id)).set(renewed).execute(conn).await?;
+    Ok(())
+}
+
 /// Notes a sign-in.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use super::{
     events::{PasswordChanged, PasswordResetRequested, UserRegistered, UserVerified},
     mails::{self, DEFAULT_LOCALE, Template},
     one_time_codes::{self, CODE_LIFE},
-    passwords::check_policy,
+    second_factor,
     sign_in::lock_by_password,
 };
 use crate::db::{
@@ -37,7 +37,8 @@ pub struct Registration {
 pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result<()> {
     let email = new.email.as_str();
     let name = new.name.as_deref();
-    check_policy("password", &new.password, &[email, name.unwrap_or_default()])?;
+    let own = [email, name.unwrap_or_default()];
+    core.passwords.policy.check("password", &new.password, &own, false)?;
     let hash = core.passwords.hash(&new.password).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
@@ -153,7 +154,9 @@ pub async fn reset_password(
     token: &str,
     password: &SecretString,
 ) -> Result<()> {
-    check_policy("new_password", password, &[])?;
+    // Before anything is hashed, what no account may have.
+    let policy = core.passwords.policy;
+    policy.check("new_password", password, &[], true)?;
     let hash = core.passwords.hash(password).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
@@ -166,7 +169,8 @@ pub async fn reset_password(
         return Err(Code::InvalidResetToken.into());
     }
     let name = user.name.as_deref().unwrap_or_default();
-    check_policy("new_password", password, &[&user.email, name])?;
+    let has_factor = second_factor::is_enabled(&mut tx, id).await?;
+    policy.check("new_password", password, &[&user.email, name], has_factor)?;
     users::set_password(&mut tx, id, &hash, now).await?;
     users::set_email_verified(&mut tx, id, now).await?;
     core.client_sessions.end_all(&mut tx, id, None).await?;

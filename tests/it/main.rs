@@ -55,6 +55,7 @@ mod metrics;
 mod migrations;
 mod overload;
 mod pages;
+mod passwords;
 mod pool;
 mod program;
 mod queries;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fred::{error::Error, interfaces::KeysInterface};
 use futures_util::future::join_all;
 use rustix::process::Signal;
-use tokio::{task::JoinHandle, time::timeout};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 use twofold::adapters::redis::{self, Kept, RedisError, Script};
 
 use crate::support::{
@@ -188,6 +188,12 @@ async fn an_outage_is_two_lines_and_metrics_show_it() {
         redis.kill();
         wait(async || connected("0").await).await;
         wait(async || (lines("Redis can't be used") == outage).then_some(())).await;
+        // Each of both has tried in vain, most likely several times.
+        let instead = TcpListener::bind(("127.0.0.1", redis.port)).await.expect("it is free");
+        for _ in 0..6 {
+            drop(instead.accept().await.expect("a try"));
+        }
+        drop(instead);
         redis.start_again().await;
         wait(async || connected("1").await).await;
         wait(async || (lines("Redis can be used again") == outage).then_some(())).await;

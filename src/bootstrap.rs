@@ -24,7 +24,7 @@ use crate::{
         clock::Clock,
         mailer::{BrevoOptions, Mailer, Transport},
         random::Random,
-        redis::Redis,
+        redis::{Kept, Redis},
         storage::Storage,
     },
     api::{
@@ -41,13 +41,13 @@ use crate::{
     jobs::{self, Registry, Worker},
     server::{self, Listener, TlsFiles},
     services::{
-        Core,
+        self, Core,
         cursors::CursorKey,
         health::Health,
         idempotency::Idempotency,
         mails::Mails,
         one_time_codes::CodeKey,
-        passwords::Passwords,
+        passwords::{Costs, Passwords, Policy, Scheme},
         second_factor::SecondFactors,
         sessions::Sessions,
         tokens::{Tokens, hs256},
@@ -137,7 +137,6 @@ pub fn core(
     let auth = &settings.auth;
     let client_secret = secret(settings, "client", &auth.client)?;
     let staff_secret = secret(settings, "backoffice", &auth.backoffice)?;
-    let hashing = &settings.passwords;
     let request_limit = Duration::from_millis(settings.server.request_timeout_ms);
     let (of_database, of_storage) = (database.is_embedded(), settings.storage.bucket.is_none());
     let db = Db::new(database.url.clone(), pool, clock.clone());
@@ -146,18 +145,17 @@ pub fn core(
     let data_secret = auth.data_secret.as_ref().unwrap_or(&client_secret);
     let pool = db.clone();
     metrics.watch_connections(move || pool.connections());
+    let redis = redis(settings)?.map(Kept::new);
+    if let Some(redis) = redis.clone() {
+        metrics.watch_redis(move || (redis.is_connected(), redis.failures()));
+    }
     Ok(Core {
         db,
         metrics,
         random: Random,
         // A flood of sign-ins leaves half of what is worked on to other requests.
-        passwords: Arc::new(Passwords::new(
-            hashing.memory_kib,
-            hashing.iterations,
-            hashing.parallelism,
-            max_in_flight(settings).div_ceil(2),
-        )?),
         deletion_grace: TimeDelta::days(settings.accounts.deletion_grace_days.into()),
+        passwords: Arc::new(passwords(&settings.passwords, max_in_flight(settings).div_ceil(2))?),
         code_key: Arc::new(CodeKey::new(&client_secret)),
         cursors: Arc::new(CursorKey::new(&client_secret)),
         client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),
@@ -170,10 +168,25 @@ pub fn core(
         mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
-        redis: redis(settings)?,
+        redis,
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })
+}
+
+/// What passwords may be and how they are hashed, for so many requests at a time.
+fn passwords(settings: &config::Passwords, places: usize) -> services::Result<Passwords> {
+    let policy = Policy {
+        min_length: settings.min_length,
+        min_length_with_factor: settings.min_length_with_second_factor,
+    };
+    let costs = Costs {
+        memory_kib: settings.memory_kib,
+        iterations: settings.iterations,
+        parallelism: settings.parallelism,
+    };
+    let (pepper, previous) = (settings.pepper.as_ref(), settings.previous_pepper.as_ref());
+    Passwords::new(policy, Scheme::new(costs, pepper, previous)?, places)
 }
 
 /// A pool of so many connections.

@@ -1,6 +1,6 @@
 //! Rules between settings, and what production refuses (OWASP ASVS 13.4; `docs/settings.md`).
 
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 
 use super::{Environment, LogSink, Settings, fault::Fault, layers::Layers};
 
@@ -101,6 +101,11 @@ fn sessions(settings: &Settings, rules: &mut Rules<'_>) {
 
 fn hashing(settings: &Settings, rules: &mut Rules<'_>) {
     let passwords = &settings.passwords;
+    if passwords.min_length_with_second_factor > passwords.min_length {
+        let keys = ["passwords.min_length_with_second_factor", "passwords.min_length"];
+        let remedy = "a second factor makes up for a shorter password, not for a longer one";
+        rules.broken(&keys, "is larger than passwords.min_length", remedy);
+    }
     if passwords.memory_kib < 8 * passwords.parallelism {
         let keys = ["passwords.memory_kib", "passwords.parallelism"];
         let remedy = "give at least 8 KiB for each lane (RFC 9106, 3.1)";
@@ -109,16 +114,24 @@ fn hashing(settings: &Settings, rules: &mut Rules<'_>) {
 }
 
 fn secrets(settings: &Settings, rules: &mut Rules<'_>) {
-    let expose = |secret: &Option<SecretString>| {
-        secret.as_ref().map(|secret| secret.expose_secret().to_owned())
-    };
-    let keys = ["auth.backoffice.secret", "auth.client.secret"];
-    let [backoffice, client] =
-        [&settings.auth.backoffice.secret, &settings.auth.client.secret].map(expose);
-    if let (Some(backoffice), Some(client)) = (backoffice, client)
-        && (backoffice.starts_with(&client) || client.starts_with(&backoffice))
-    {
-        rules.broken(&keys, "is the same as auth.client.secret", "give each realm its own");
+    let (auth, passwords) = (&settings.auth, &settings.passwords);
+    let all = [
+        ("auth.client.secret", &auth.client.secret),
+        ("auth.backoffice.secret", &auth.backoffice.secret),
+        ("passwords.pepper", &passwords.pepper),
+        ("passwords.previous_pepper", &passwords.previous_pepper),
+    ];
+    let set: Vec<(&str, &str)> = all
+        .iter()
+        .filter_map(|(key, secret)| Some((*key, secret.as_ref()?.expose_secret())))
+        .collect();
+    for (index, (key, secret)) in set.iter().enumerate() {
+        for (other, others) in &set[..index] {
+            if secret.starts_with(others) || others.starts_with(secret) {
+                let problem = format!("is the same as {other}");
+                rules.broken(&[key, other], &problem, "give each use a secret of its own");
+            }
+        }
     }
 }
 
@@ -197,6 +210,11 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
             }
             Some(_) => {}
         }
+    }
+    let pepper = settings.passwords.pepper.as_ref();
+    if pepper.is_some_and(|pepper| is_guessable(pepper.expose_secret())) {
+        let remedy = "set TWOFOLD_PASSWORDS__PEPPER to what `openssl rand -hex 32` prints";
+        rules.broken(&["passwords.pepper"], "is a placeholder or can be guessed", remedy);
     }
     match &settings.server.public_url {
         None => {

@@ -186,10 +186,16 @@ pub struct RealmAuth {
     pub absolute_seconds: u32,
 }
 
-/// Parameters of Argon2id.
+/// Which passwords may be set, and how they are hashed.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Passwords {
+    pub min_length: usize,
+    pub min_length_with_second_factor: usize,
+    /// Unset: there is none.
+    pub pepper: Option<SecretString>,
+    /// Unset: the pepper was never another one.
+    pub previous_pepper: Option<SecretString>,
     pub memory_kib: u32,
     pub iterations: u32,
     pub parallelism: u32,

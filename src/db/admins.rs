@@ -144,6 +144,16 @@ pub async fn replace_password(
     Ok(updated == 1)
 }
 
+/// Stores the same password hashed anew.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn renew_hash(conn: &mut Conn, id: Uuid, password_hash: &str) -> QueryResult<()> {
+    let renewed = admins::password_hash.eq(password_hash);
+    diesel::update(admins::table.find(id)).set(renewed).execute(conn).await?;
+    Ok(())
+}
+
 /// Notes a sign-in with the password of `password_hash`; `false` when it is not theirs any more.
 ///
 /// # Errors

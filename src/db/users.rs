@@ -289,6 +289,16 @@ pub async fn delete(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<usize> {
     diesel::delete(users::table.filter(users::id.eq_any(ids))).execute(conn).await
 }
 
+/// Stores the same password hashed anew.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn renew_hash(conn: &mut Conn, id: Uuid, password_hash: &str) -> QueryResult<()> {
+    let renewed = users::password_hash.eq(password_hash);
+    diesel::update(users::table.find(id)).set(renewed).execute(conn).await?;
+    Ok(())
+}
+
 /// Notes a sign-in.
 ///
 /// # Errors

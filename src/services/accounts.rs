@@ -14,7 +14,7 @@ use super::{
     events::{PasswordChanged, PasswordResetRequested, UserRegistered, UserVerified},
     mails::{self, Template, locale_of},
     one_time_codes::{self, CODE_LIFE},
-    passwords::check_policy,
+    second_factor,
     sign_in::lock_by_password,
 };
 use crate::db::{
@@ -40,7 +40,8 @@ pub struct Registration {
 pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result<()> {
     let email = new.email.as_str();
     let name = new.name.as_deref();
-    check_policy("password", &new.password, &[email, name.unwrap_or_default()])?;
+    let own = [email, name.unwrap_or_default()];
+    core.passwords.policy.check("password", &new.password, &own, false)?;
     let hash = core.passwords.hash(&new.password).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
@@ -170,7 +171,9 @@ pub async fn reset_password(
     token: &str,
     password: &SecretString,
 ) -> Result<()> {
-    check_policy("new_password", password, &[])?;
+    // Before anything is hashed, what no account may have.
+    let policy = core.passwords.policy;
+    policy.check("new_password", password, &[], true)?;
     let hash = core.passwords.hash(password).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
@@ -182,7 +185,8 @@ pub async fn reset_password(
     let right = one_time_codes::consume(core, &mut tx, id, purpose, token).await?;
     right.ok_or(Code::InvalidResetToken)?;
     let name = user.name.as_deref().unwrap_or_default();
-    check_policy("new_password", password, &[&user.email, name])?;
+    let has_factor = second_factor::is_enabled(&mut tx, id).await?;
+    policy.check("new_password", password, &[&user.email, name], has_factor)?;
     users::set_password(&mut tx, id, &hash, now).await?;
     users::set_email_verified(&mut tx, id, now).await?;
     core.client_sessions.end_all(&mut tx, id, None).await?;
@@ -209,7 +213,9 @@ pub async fn change_password(
     if !core.passwords.verify(current, Some(&user.password_hash)).await? {
         return Err(Code::InvalidCredentials.into());
     }
-    check_policy("new_password", new, &[&user.email, user.name.as_deref().unwrap_or_default()])?;
+    let name = user.name.as_deref().unwrap_or_default();
+    let has_factor = second_factor::is_enabled(&mut *core.db.conn().await?, user.id).await?;
+    core.passwords.policy.check("new_password", new, &[&user.email, name], has_factor)?;
     let hash = core.passwords.hash(new).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (user.id, tx.now);

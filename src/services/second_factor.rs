@@ -15,7 +15,7 @@ use super::{
     sealing::SealingKey,
     tokens::derive_key,
 };
-use crate::db::{Origin, Tx, user_recovery_codes, user_totp, users::User};
+use crate::db::{Conn, Origin, Tx, user_recovery_codes, user_totp, users::User};
 
 /// How long a new secret waits for its first code.
 const ENROLMENT_LIFE: TimeDelta = TimeDelta::minutes(15);
@@ -192,8 +192,8 @@ async fn replace_recovery_codes(core: &Core, tx: &mut Tx, user_id: Uuid) -> Resu
 }
 
 /// Whether a user's sign-in needs a second factor.
-pub(super) async fn is_enabled(tx: &mut Tx, user_id: Uuid) -> Result<bool> {
-    let found = user_totp::find(tx, user_id).await?;
+pub(super) async fn is_enabled(conn: &mut Conn, user_id: Uuid) -> Result<bool> {
+    let found = user_totp::find(conn, user_id).await?;
     Ok(found.is_some_and(|totp| totp.confirmed_at.is_some()))
 }
 

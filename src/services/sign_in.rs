@@ -113,13 +113,16 @@ pub(super) async fn lock_by_password(
 ) -> Result<Option<(Tx, User)>> {
     let known = users::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
     let stored = known.map(|user| user.password_hash);
-    if !core.passwords.verify(password, stored.as_deref()).await? {
-        return Ok(None);
-    }
+    let right = core.passwords.verify(password, stored.as_deref()).await?;
+    let Some(stored) = stored.filter(|_| right) else { return Ok(None) };
+    let renewed = core.passwords.renewed(password, &stored).await?;
     let mut tx = core.db.begin(origin).await?;
     // Hashing takes long enough for the account to change meanwhile.
     let user = users::lock_by_email(&mut tx, email.as_str()).await?;
-    let user = user.filter(|user| Some(&user.password_hash) == stored.as_ref());
+    let user = user.filter(|user| user.password_hash == stored);
+    if let (Some(user), Some(hash)) = (&user, renewed) {
+        users::renew_hash(&mut tx, user.id, &hash).await?;
+    }
     Ok(user.map(|user| (tx, user)))
 }
 

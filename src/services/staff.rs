@@ -4,8 +4,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, FieldError, Result, ServiceError, email_address::EmailAddress,
-    passwords::check_policy, sessions::TokenPair,
+    Code, Core, FieldError, Result, ServiceError, email_address::EmailAddress, sessions::TokenPair,
 };
 use crate::db::{
     Origin, Tx,
@@ -42,11 +41,15 @@ pub(super) async fn check_credentials(
     let stored = known.as_ref().map(|admin| admin.password_hash.as_str());
     let right = core.passwords.verify(password, stored).await?;
     let admin = known.filter(|_| right).ok_or(Code::InvalidCredentials)?;
+    let renewed = core.passwords.renewed(password, &admin.password_hash).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
     // Fails to match when the password was changed while this one was hashed.
     if !admins::set_last_login(&mut tx, admin.id, &admin.password_hash, now).await? {
         return Err(Code::InvalidCredentials.into());
+    }
+    if let Some(hash) = renewed {
+        admins::renew_hash(&mut tx, admin.id, &hash).await?;
     }
     Ok((tx, admin.id))
 }
@@ -79,7 +82,7 @@ pub async fn change_password(
     if !core.passwords.verify(current, Some(&admin.password_hash)).await? {
         return Err(Code::InvalidCredentials.into());
     }
-    check_policy("new_password", new, &[&admin.email, &admin.name])?;
+    core.passwords.policy.check("new_password", new, &[&admin.email, &admin.name], false)?;
     let hash = core.passwords.hash(new).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
@@ -107,7 +110,7 @@ pub async fn create(
         return Err(ServiceError::invalid(vec![fault]));
     }
     let password = password.unwrap_or_else(|| core.random.password().into());
-    check_policy("password", &password, &[email.as_str(), name])?;
+    core.passwords.policy.check("password", &password, &[email.as_str(), name], false)?;
     let hash = core.passwords.hash(&password).await?;
     let mut tx = core.db.begin(origin).await?;
     insert_super_admin(core, &mut tx, email.as_str(), name, &hash).await?;
@@ -165,7 +168,7 @@ pub async fn reset_password(
     password: Option<SecretString>,
 ) -> Result<SecretString> {
     let password = password.unwrap_or_else(|| core.random.password().into());
-    check_policy("password", &password, &[email.as_str()])?;
+    core.passwords.policy.check("password", &password, &[email.as_str()], false)?;
     let hash = core.passwords.hash(&password).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;

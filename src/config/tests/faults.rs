@@ -175,6 +175,29 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             Expected("passwords.memory_kib", "MEMORY_KIB", "8 KiB for each lane"),
         ),
         (
+            set("TWOFOLD_PASSWORDS__MIN_LENGTH", "7"),
+            Expected("passwords.min_length", "MIN_LENGTH", "characters from 8 to 64"),
+        ),
+        (
+            set("TWOFOLD_PASSWORDS__MIN_LENGTH_WITH_SECOND_FACTOR", "13"),
+            Expected("passwords.min_length_with_second_factor", "FACTOR", "passwords.min_length"),
+        ),
+        (
+            set("TWOFOLD_PASSWORDS__PEPPER", "hidden-hidden-hidden-hidden-hidden").variable(
+                "TWOFOLD_PASSWORDS__PREVIOUS_PEPPER",
+                "hidden-hidden-hidden-hidden-hidden",
+            ),
+            Expected("passwords.previous_pepper", "PEPPER", "is the same as passwords.pepper"),
+        ),
+        (
+            production().variable("TWOFOLD_PASSWORDS__PEPPER", "d2f4a6b8c0e1f3a5b7c9d1e3f5a7b9c1"),
+            Expected("passwords.pepper", "PEPPER", "is the same as auth.client.secret"),
+        ),
+        (
+            production().variable("TWOFOLD_PASSWORDS__PEPPER", "change-me-change-me-change-me-now"),
+            Expected("passwords.pepper", "PEPPER", "can be guessed"),
+        ),
+        (
             set("TWOFOLD_AUTH__CLIENT__SECRET", "hidden-hidden-hidden-hidden-hidden")
                 .variable("TWOFOLD_AUTH__BACKOFFICE__SECRET", "hidden-hidden-hidden-hidden-hidden"),
             Expected("auth.backoffice.secret", "SECRET", "is the same as auth.client.secret"),

@@ -48,7 +48,8 @@ pub struct StaffRefreshRequest {
 pub struct ChangeStaffPasswordRequest {
     /// The password in use.
     pub current_password: SecretText,
-    /// The new password: at least 12 characters of any kind.
+    /// The new password: at least 12 characters of any kind, unless the settings say otherwise; none that many
+    /// others have, and not made of the name or the address.
     pub new_password: NewPassword,
 }
 

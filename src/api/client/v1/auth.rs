@@ -33,7 +33,8 @@ use crate::{
 pub struct RegisterRequest {
     /// The address, which is also the name to sign in with.
     pub email: Email,
-    /// At least 12 characters of any kind; not made of the name or the address.
+    /// At least 12 characters of any kind, unless the settings say otherwise; none that many others have, and not
+    /// made of the name or the address.
     pub password: NewPassword,
     /// How to address the person.
     #[oai(validator(min_length = 1, max_length = 100))]
@@ -113,7 +114,7 @@ pub struct RefreshRequest {
 pub struct ResetPasswordRequest {
     /// The token from the mail.
     pub token: SecretText,
-    /// The new password.
+    /// The new password: as at the registration, but eight characters will do beside a second factor.
     pub new_password: NewPassword,
 }
 

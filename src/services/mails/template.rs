@@ -70,10 +70,7 @@ impl Template {
     /// Whether who reads the mail can act as its recipient. Nothing of such a mail is kept once it is sent.
     #[must_use]
     pub fn holds_secret(self) -> bool {
-        match self {
-            Self::VerifyEmail | Self::ResetPassword | Self::ChangeEmail => true,
-            _ => false,
-        }
+        matches!(self, Self::VerifyEmail | Self::ResetPassword | Self::ChangeEmail)
     }
 
     /// Values to show it with.

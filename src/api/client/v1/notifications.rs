@@ -161,6 +161,7 @@ impl NotificationsApi {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "of the parameter's type")]
 fn is_read() -> Option<bool> {
     Some(false)
 }

@@ -61,7 +61,7 @@ mod tests {
     fn charge(name: u32, tries: u32) -> Charge {
         let mut key = Key::default();
         key[..4].copy_from_slice(&name.to_le_bytes());
-        Charge { key, quota: Quota { tries, period: Duration::from_secs(60) } }
+        Charge { key, quota: Quota { tries, period: Duration::from_mins(1) } }
     }
 
     #[test]

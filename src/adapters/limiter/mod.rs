@@ -79,18 +79,13 @@ impl Standing {
     }
 }
 
-/// Takes tries from budgets.
+/// Takes tries from budgets, of this process alone.
+#[derive(Default)]
 pub struct Limiter {
     local: Local,
 }
 
 impl Limiter {
-    /// One of this process alone.
-    #[must_use]
-    pub fn new() -> Self {
-        Self { local: Local::default() }
-    }
-
     /// Tries at the cost of these budgets, one after the other up to the first that refuses: what comes behind
     /// it is not charged. Returns how each of them stands.
     pub async fn take(&self, charges: &[Charge], now: DateTime<Utc>) -> Vec<Standing> {

@@ -26,7 +26,7 @@ use crate::{
         limiter::Limiter,
         mailer::{BrevoOptions, Mailer, Transport},
         random::Random,
-        redis::Redis,
+        redis::{Kept, Redis},
         storage::Storage,
     },
     api::{
@@ -148,6 +148,10 @@ pub fn core(
     let data_secret = auth.data_secret.as_ref().unwrap_or(&client_secret);
     let pool = db.clone();
     metrics.watch_connections(move || pool.connections());
+    let redis = redis(settings)?.map(Kept::new);
+    if let Some(redis) = redis.clone() {
+        metrics.watch_redis(move || (redis.is_connected(), redis.failures()));
+    }
     Ok(Core {
         db,
         metrics,
@@ -172,7 +176,7 @@ pub fn core(
         mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
-        redis: redis(settings)?,
+        redis,
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })

@@ -15,17 +15,23 @@ use crate::{
 pub struct Background {
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// What the others use to their end.
+    connections: JoinSet<()>,
 }
 
 impl Background {
-    /// Tells the workers of other processes of jobs that are stored here.
+    /// Tells the workers of other processes of jobs that are stored here, and keeps the connection to Redis.
     #[must_use]
     pub fn start(database: &Database, core: &Core) -> Self {
         jobs::metrics::watch(core);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(jobs::tell(core.jobs.waker.clone(), database.direct_url.clone(), stopped));
-        Self { stop, tasks }
+        let mut connections = JoinSet::new();
+        if let Some(redis) = &core.redis {
+            connections.spawn(redis.clone().keep());
+        }
+        Self { stop, tasks, connections }
     }
 
     /// Works on jobs as well.
@@ -51,5 +57,6 @@ impl Background {
         let limit = Duration::from_millis(settings.server.drain_timeout_ms) + TO_NOTE;
         let all = async { while self.tasks.join_next().await.is_some() {} };
         let _ = timeout(limit, all).await;
+        self.connections.shutdown().await;
     }
 }

@@ -146,7 +146,7 @@ impl Health {
 
     async fn redis(&self, core: &Core) -> Option<Part> {
         match &core.redis {
-            Some(redis) => Some(self.redis.part(redis.ping()).await),
+            Some(redis) => Some(self.redis.part(redis.server().ping()).await),
             None => None,
         }
     }

@@ -29,7 +29,7 @@ pub mod users;
 use std::sync::Arc;
 
 use crate::{
-    adapters::{clock::Clock, random::Random, redis::Redis, storage::Storage},
+    adapters::{clock::Clock, random::Random, redis::Kept, storage::Storage},
     db::Db,
     telemetry::metrics::Metrics,
 };
@@ -59,7 +59,7 @@ pub struct Core {
     /// `None` where none is configured.
     pub storage: Option<Storage>,
     /// `None` where none is configured.
-    pub redis: Option<Redis>,
+    pub redis: Option<Kept>,
     pub health: Arc<health::Health>,
     pub metrics: Metrics,
 }

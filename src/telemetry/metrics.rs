@@ -157,6 +157,21 @@ impl Metrics {
         });
     }
 
+    /// Shows the kept connection to Redis: whether there is one, and how many commands have failed.
+    pub fn watch_redis(&self, state: impl Fn() -> (bool, u64) + Send + Sync + 'static) {
+        let (connected, failures) = (Gauge::<i64>::default(), Counter::<u64>::default());
+        let help = "Whether commands are sent to Redis: 1, or 0 while it can't be used";
+        self.register("twofold_redis_connected", help, connected.clone());
+        let help = "Commands to Redis that failed, those aside that were not sent";
+        self.register("twofold_redis_failures", help, failures.clone());
+        self.on_scrape(move || {
+            let (is_connected, failed) = state();
+            connected.set(is_connected.into());
+            failures.inc_by(failed.saturating_sub(failures.get()));
+            std::future::ready(())
+        });
+    }
+
     /// Shows the log lines that aren't where they should be.
     pub fn watch_logs(&self, losses: Losses) {
         let (dropped, diverted) = (Counter::<u64>::default(), Counter::<u64>::default());

@@ -61,6 +61,7 @@ mod pool;
 mod program;
 mod queries;
 mod reactions;
+mod redis_kept;
 mod second_factor;
 mod sessions;
 mod shutdown;

@@ -2,6 +2,9 @@
 //!
 //! fred can reconnect by itself and send again what may have arrived. Here it does neither: who
 //! uses it knows what becomes of what was under way, and makes another connection when it's time.
+//! Short commands share one that is kept ([`Kept`]).
+
+mod kept;
 
 use std::{fmt, future::Future, ops::Deref, time::Duration};
 
@@ -10,6 +13,8 @@ use fred::{
     interfaces::ClientLike,
     types::{Builder, ConnectHandle, config::Config},
 };
+
+pub use kept::{Kept, Script};
 
 /// How long Redis may take to let us in, and to answer. One that is stopped never does.
 const LIMIT: Duration = Duration::from_secs(2);
@@ -21,6 +26,8 @@ pub enum RedisError {
     Failed(#[from] fred::error::Error),
     #[error("Redis did not answer within {0:?}")]
     TooSlow(Duration),
+    #[error("there is no connection to Redis")]
+    Away,
 }
 
 /// Whether a text is the address of a Redis server: `redis://` or, with TLS, `rediss://`.
@@ -99,6 +106,16 @@ pub struct Connection {
     client: Client,
     /// Owns the socket.
     task: ConnectHandle,
+}
+
+impl Connection {
+    /// Resolves when the connection has ended.
+    async fn lost(&mut self) -> RedisError {
+        match (&mut self.task).await {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) | Err(_) => RedisError::Away,
+        }
+    }
 }
 
 impl Deref for Connection {

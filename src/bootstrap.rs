@@ -4,6 +4,7 @@ mod background;
 pub mod data_dir;
 mod database;
 mod error;
+mod limits;
 mod storage;
 mod telemetry;
 
@@ -22,6 +23,7 @@ pub use telemetry::{collector, log_dirs, logging, observe};
 use crate::{
     adapters::{
         clock::Clock,
+        limiter::Limiter,
         mailer::{BrevoOptions, Mailer, Transport},
         random::Random,
         redis::{Kept, Redis},
@@ -32,7 +34,7 @@ use crate::{
         client::v1::config::PlatformRelease,
         middleware::{
             cors::{CorsOptions, Origins},
-            limits::Limits,
+            limits::Limits as RequestLimits,
             overload::Capacity,
         },
     },
@@ -45,6 +47,7 @@ use crate::{
         cursors::CursorKey,
         health::Health,
         idempotency::Idempotency,
+        limits::Limits,
         mails::Mails,
         one_time_codes::CodeKey,
         passwords::{Costs, Passwords, Policy, Scheme},
@@ -156,6 +159,12 @@ pub fn core(
         // A flood of sign-ins leaves half of what is worked on to other requests.
         deletion_grace: TimeDelta::days(settings.accounts.deletion_grace_days.into()),
         passwords: Arc::new(passwords(&settings.passwords, max_in_flight(settings).div_ceil(2))?),
+        limits: Arc::new(Limits::new(
+            limits::budgets(&settings.limits),
+            Limiter::default(),
+            clock.clone(),
+            &client_secret,
+        )),
         code_key: Arc::new(CodeKey::new(&client_secret)),
         cursors: Arc::new(CursorKey::new(&client_secret)),
         client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),
@@ -249,7 +258,7 @@ pub fn application(
         max_in_flight: max_in_flight(settings),
         wait: Duration::from_millis(settings.server.queue_wait_ms),
     };
-    let limits = Limits {
+    let limits = RequestLimits {
         timeout: Duration::from_millis(settings.server.request_timeout_ms),
         max_body_bytes: settings.server.max_body_bytes,
     };
@@ -259,6 +268,7 @@ pub fn application(
         backoffice: Origins::new(&settings.cors.backoffice_origins),
     };
     let options = api::Options {
+        proxies: limits::proxies(&settings.server),
         capacity,
         limits,
         cors,

@@ -1,6 +1,7 @@
 //! The outside world besides the database: time, randomness, mail, storage, the kernel.
 
 pub mod clock;
+pub mod limiter;
 pub mod mailer;
 pub mod random;
 pub mod redis;

@@ -12,13 +12,15 @@ use super::{
     Code, Core, Expected, FieldError, Result, ServiceError,
     email_address::EmailAddress,
     events::{PasswordChanged, PasswordResetRequested, UserRegistered, UserVerified},
+    limits::{Action, Who},
     mails::{self, Template, locale_of},
     one_time_codes::{self, CODE_LIFE},
     second_factor,
-    sign_in::lock_by_password,
+    sign_in::{Device, lock_by_password},
 };
 use crate::db::{
     Origin, Tx,
+    sessions::Realm,
     user_one_time_codes::{self, Purpose},
     users::{self, NewUser, ProfileChanges, User, UserStatus},
 };
@@ -36,12 +38,14 @@ pub struct Registration {
 /// that says so instead; of an unverified one, the last registration counts.
 ///
 /// # Errors
-/// [`Code::ValidationFailed`] for a weak password.
+/// [`Code::ValidationFailed`] for a weak password, [`Code::TooManyRequests`].
 pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result<()> {
     let email = new.email.as_str();
     let name = new.name.as_deref();
     let own = [email, name.unwrap_or_default()];
     core.passwords.policy.check("password", &new.password, &own, false)?;
+    let who = Who::Address(Realm::Client, email);
+    core.limits.check(origin, Action::Registration, who).await?;
     let hash = core.passwords.hash(&new.password).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
@@ -64,8 +68,10 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
 /// Mails a new code, if the address is registered and not verified.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Code::TooManyRequests`]
 pub async fn resend_code(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    let who = Who::Address(Realm::Client, email.as_str());
+    core.limits.check(origin, Action::Recovery, who).await?;
     let mut tx = core.db.begin(origin).await?;
     let user = users::lock_by_email(&mut tx, email.as_str()).await?;
     if let Some(user) = user.filter(|user| user.email_verified_at.is_none()) {
@@ -103,7 +109,7 @@ async fn send(
 ///
 /// # Errors
 /// [`Code::InvalidCode`], also for an unknown address and for a password that isn't that of the last
-/// registration.
+/// registration; [`Code::TooManyRequests`].
 pub async fn verify_email(
     core: &Core,
     origin: &Origin,
@@ -111,7 +117,8 @@ pub async fn verify_email(
     password: &SecretString,
     code: &str,
 ) -> Result<()> {
-    let found = lock_by_password(core, origin, email, password).await?;
+    let device = &Device::default();
+    let found = lock_by_password(core, origin, Action::Code, email, password, device).await?;
     let (mut tx, user) = found.ok_or(Code::InvalidCode)?;
     let right = one_time_codes::consume(core, &mut tx, user.id, Purpose::VerifyEmail, code).await?;
     if right.is_some() {
@@ -148,8 +155,10 @@ pub async fn authenticate(core: &Core, token: &str) -> Result<(User, Uuid)> {
 /// Mails a token to choose a new password with, if the address has an account.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Code::TooManyRequests`]
 pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    let who = Who::Address(Realm::Client, email.as_str());
+    core.limits.check(origin, Action::Recovery, who).await?;
     let mut tx = core.db.begin(origin).await?;
     let user = users::find_by_email(&mut tx, email.as_str()).await?;
     if let Some(user) = user.filter(|user| user.status == UserStatus::Active) {
@@ -163,8 +172,8 @@ pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress)
 /// mailbox, so the address counts as verified.
 ///
 /// # Errors
-/// [`Code::InvalidResetToken`], or [`Code::ValidationFailed`] for a weak password, which leaves
-/// the token usable.
+/// [`Code::InvalidResetToken`], [`Code::TooManyRequests`], or [`Code::ValidationFailed`] for a weak password,
+/// which leaves the token usable.
 pub async fn reset_password(
     core: &Core,
     origin: &Origin,
@@ -174,6 +183,8 @@ pub async fn reset_password(
     // Before anything is hashed, what no account may have.
     let policy = core.passwords.policy;
     policy.check("new_password", password, &[], true)?;
+    // Whose token it is nobody knows yet.
+    core.limits.check(origin, Action::Recovery, Who::Nobody).await?;
     let hash = core.passwords.hash(password).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
@@ -201,7 +212,7 @@ pub async fn reset_password(
 ///
 /// # Errors
 /// [`Code::InvalidCredentials`] when the current password is wrong, [`Code::ValidationFailed`] for a weak new
-/// one.
+/// one, or [`Code::TooManyRequests`].
 pub async fn change_password(
     core: &Core,
     origin: &Origin,
@@ -210,6 +221,7 @@ pub async fn change_password(
     current: &SecretString,
     new: &SecretString,
 ) -> Result<()> {
+    core.limits.check(origin, Action::Password, Who::Session(session_id)).await?;
     if !core.passwords.verify(current, Some(&user.password_hash)).await? {
         return Err(Code::InvalidCredentials.into());
     }

@@ -9,11 +9,13 @@ use super::{
     accounts::send_already_registered,
     email_address::EmailAddress,
     events::EmailChanged,
+    limits::{Action, Who},
     mails::{Request, Template, locale_of},
     one_time_codes::{self, CODE_LIFE},
 };
 use crate::db::{
     Origin,
+    sessions::Realm,
     user_one_time_codes::{self, Purpose},
     users,
 };
@@ -24,6 +26,8 @@ use crate::db::{
 /// # Errors
 /// [`Code::ValidationFailed`] for the address that the account has.
 pub async fn begin(core: &Core, origin: &Origin, user_id: Uuid, new: &EmailAddress) -> Result<()> {
+    let who = Who::Address(Realm::Client, new.as_str());
+    core.limits.check(origin, Action::Recovery, who).await?;
     let mut tx = core.db.begin(origin).await?;
     let user = users::lock(&mut tx, user_id).await?.ok_or(Code::SessionEnded)?;
     let new = new.as_str();
@@ -54,8 +58,16 @@ pub async fn begin(core: &Core, origin: &Origin, user_id: Uuid, new: &EmailAddre
 /// verifying it has nothing: the code shows whose it is.
 ///
 /// # Errors
-/// [`Code::InvalidCode`], or [`Code::EmailTaken`] when another account has verified the address meanwhile.
-pub async fn complete(core: &Core, origin: &Origin, user_id: Uuid, code: &str) -> Result<()> {
+/// [`Code::InvalidCode`], [`Code::TooManyRequests`], or [`Code::EmailTaken`] when another account has verified the
+/// address meanwhile.
+pub async fn complete(
+    core: &Core,
+    origin: &Origin,
+    user_id: Uuid,
+    session_id: Uuid,
+    code: &str,
+) -> Result<()> {
+    core.limits.check(origin, Action::Code, Who::Session(session_id)).await?;
     let mut tx = core.db.begin(origin).await?;
     let (now, purpose) = (tx.now, Purpose::ChangeEmail);
     let user = users::lock(&mut tx, user_id).await?.ok_or(Code::SessionEnded)?;

@@ -5,6 +5,7 @@ pub mod change_email;
 pub mod cursors;
 pub mod deletion;
 pub mod demo;
+pub mod devices;
 pub mod email_address;
 pub mod error;
 pub mod events;
@@ -12,6 +13,7 @@ pub mod expected;
 pub mod health;
 pub mod idempotency;
 pub mod jobs;
+pub mod limits;
 pub mod mails;
 pub mod notices;
 pub mod notifications;
@@ -53,6 +55,7 @@ pub struct Core {
     pub passwords: Arc<passwords::Passwords>,
     /// How long a user may take a deletion back.
     pub deletion_grace: TimeDelta,
+    pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,
     pub second_factors: Arc<second_factor::SecondFactors>,
     pub cursors: Arc<cursors::CursorKey>,

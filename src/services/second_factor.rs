@@ -12,6 +12,7 @@ use uuid::Uuid;
 use super::{
     Code, Core, Result, ServiceError,
     events::{FactorChange, SecondFactorChanged},
+    limits::{Action, Who},
     sealing::SealingKey,
     tokens::derive_key,
 };
@@ -123,9 +124,16 @@ fn picture(text: &str) -> Result<String> {
 /// From now on the factor is asked for; returns the recovery codes, which are shown this once.
 ///
 /// # Errors
-/// [`Code::InvalidSecondFactor`], [`Code::SecondFactorEnabled`], or
+/// [`Code::InvalidSecondFactor`], [`Code::SecondFactorEnabled`], [`Code::TooManyRequests`], or
 /// [`Code::SecondFactorNotEnabled`] when no secret waits for it.
-pub async fn confirm(core: &Core, origin: &Origin, user: &User, code: &str) -> Result<Vec<String>> {
+pub async fn confirm(
+    core: &Core,
+    origin: &Origin,
+    user: &User,
+    session_id: Uuid,
+    code: &str,
+) -> Result<Vec<String>> {
+    core.limits.check(origin, Action::Code, Who::Session(session_id)).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
     let found = user_totp::find(&mut tx, user.id).await?.ok_or(Code::SecondFactorNotEnabled)?;

@@ -401,6 +401,11 @@ async fn canaries(environment: &str, filter: &str) {
             assert!(!text.contains(token.as_str()), "a token in {name}");
         }
     }
+    for table in ["jobs", "job_attempts"] {
+        let sql = format!("SELECT count(*) FROM {table} AS row WHERE strpos(row::text, $1) > 0");
+        let rows = cluster::connect(&db.url).await.query_one(&sql, &[&CANARY]).await;
+        assert_eq!(rows.expect("asked").get::<_, i64>(0), 0, "in {table}");
+    }
     let answered = lines(&application).iter().filter(|line| line["message"] == "answered").count();
     assert!(sent > 200 && answered >= sent, "{answered} of {sent} requests are in the log");
 }

@@ -181,8 +181,9 @@ impl SecondFactorApi {
         core: Data<&Arc<Core>>,
         body: Body<ConfirmTotpRequest>,
     ) -> Answer<RecoveryCodes> {
-        let (user, code) = (&auth.account, &body.0.code);
-        let recovery_codes = second_factor::confirm(core.0, &auth.origin, user, code).await?;
+        let (user, session_id, code) = (&auth.account, auth.session_id, &body.0.code);
+        let recovery_codes =
+            second_factor::confirm(core.0, &auth.origin, user, session_id, code).await?;
         Ok(ApiResponse::success(RecoveryCodes { recovery_codes }))
     }
 

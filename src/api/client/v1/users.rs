@@ -194,7 +194,8 @@ impl UsersApi {
         core: Data<&Arc<Core>>,
         body: Body<ConfirmEmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
-        change_email::complete(core.0, &auth.origin, auth.account.id, &body.0.code).await?;
+        let (id, session_id, code) = (auth.account.id, auth.session_id, &body.0.code);
+        change_email::complete(core.0, &auth.origin, id, session_id, code).await?;
         Ok(Done::with("The address is changed."))
     }
 

@@ -161,7 +161,7 @@ pub fn core(
         passwords: Arc::new(passwords(&settings.passwords, max_in_flight(settings).div_ceil(2))?),
         limits: Arc::new(Limits::new(
             limits::budgets(&settings.limits),
-            Limiter::default(),
+            Limiter::new(redis.clone()),
             clock.clone(),
             &client_secret,
         )),

@@ -267,7 +267,8 @@ async fn c10_of_50_parallel_tries_each_counts() {
         let (app, here) = (&app, &here);
         async move { wrong_login(app, here, &format!("someone{n}@example.com")).await }
     }));
-    assert!(all.await.iter().all(|answer| answer.status == 401));
+    // Those for whom the hasher had no turn in time have tried as well.
+    assert!(all.await.iter().all(|answer| [401, 503].contains(&answer.status)));
     let next = wrong_login(&app, &here, NOBODY).await;
     assert!(next.header("ratelimit").starts_with("\"client\";r=49;"), "{:?}", next.headers);
 }

@@ -42,6 +42,7 @@ mod jobs_model;
 mod jobs_processes;
 mod jobs_worker;
 mod keyset;
+mod limiter;
 mod limits;
 mod listening;
 mod lists;

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, app::PASSWORD, http::Answer, wait};
+use crate::support::{TestApp, app::PASSWORD, cluster::connect, http::Answer, wait};
 
 const ADA: &str = "ada@example.com";
 const BOB: &str = "bob@example.com";
@@ -46,6 +46,9 @@ async fn a_sign_in_from_a_new_device_is_told() {
     // The first sign-in of all tells nothing new, and so does a device that is known.
     sign_in(&app, Some(&first["device_token"])).await;
     sign_in(&app, Some(&json!("another token"))).await;
+    let db = connect(app.database_url()).await;
+    let sql = "SELECT count(*) FROM jobs WHERE kind = 'user.notify'";
+    assert_eq!(db.query_one(sql, &[]).await.expect("asked").get::<_, i64>(0), 1);
     let mail = app.notice_to(ADA).await;
     assert_eq!(mail.subject, "New sign-in to your account");
     for part in ["Ada's phone", "127.0.0.1", "(America/New_York)"] {

@@ -21,6 +21,7 @@ pub use telemetry::{collector, log_dirs, logging, observe};
 
 use crate::{
     adapters::{
+        cache::Cache,
         clock::Clock,
         mailer::{BrevoOptions, Mailer, Transport},
         random::Random,
@@ -37,7 +38,7 @@ use crate::{
         },
     },
     config::{self, RealmAuth, Settings},
-    db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
+    db::{Bus, Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     jobs::{self, Registry, Worker},
     server::{self, Listener, TlsFiles},
     services::{
@@ -49,6 +50,7 @@ use crate::{
         one_time_codes::CodeKey,
         passwords::{Costs, Passwords, Policy, Scheme},
         second_factor::SecondFactors,
+        session_check::SessionCheck,
         sessions::Sessions,
         tokens::{Tokens, hs256},
     },
@@ -149,6 +151,16 @@ pub fn core(
     if let Some(redis) = redis.clone() {
         metrics.watch_redis(move || (redis.is_connected(), redis.failures()));
     }
+    let cache = redis.clone().map_or_else(|| Cache::in_process(clock.clone()), Cache::in_redis);
+    let bus = Bus::new(clock.clone(), Random);
+    let sessions = |realm, secret: &SecretString, auth: &RealmAuth| Sessions {
+        realm,
+        tokens: Tokens::new(realm, secret),
+        check: SessionCheck::new(realm, clock.clone(), cache.clone(), bus.clone()),
+        access: TimeDelta::seconds(auth.access_seconds.into()),
+        idle: TimeDelta::seconds(auth.idle_seconds.into()),
+        absolute: TimeDelta::seconds(auth.absolute_seconds.into()),
+    };
     Ok(Core {
         db,
         metrics,
@@ -162,12 +174,14 @@ pub fn core(
         jobs: Arc::new(registry.jobs(
             TimeDelta::days(settings.jobs.history_days.into()),
             Duration::from_millis(settings.jobs.heartbeat_ms),
+            bus.clone(),
         )),
         second_factors: Arc::new(SecondFactors::new(data_secret, mails.mailer.product())),
         mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
         redis,
+        bus,
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })
@@ -267,16 +281,6 @@ pub fn application(
         releases: releases.collect(),
     };
     api::application(core, options, additions)
-}
-
-fn sessions(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Sessions {
-    Sessions {
-        realm,
-        tokens: Tokens::new(realm, secret),
-        access: TimeDelta::seconds(auth.access_seconds.into()),
-        idle: TimeDelta::seconds(auth.idle_seconds.into()),
-        absolute: TimeDelta::seconds(auth.absolute_seconds.into()),
-    }
 }
 
 /// The configured ways to send mail: where there are two, the second is for when the first takes none.

@@ -120,21 +120,21 @@ fn picture(text: &str) -> Result<String> {
 /// # Errors
 /// [`Code::InvalidSecondFactor`], [`Code::SecondFactorEnabled`], or
 /// [`Code::SecondFactorNotEnabled`] when no secret waits for it.
-pub async fn confirm(core: &Core, origin: &Origin, user: &User, code: &str) -> Result<Vec<String>> {
+pub async fn confirm(core: &Core, origin: &Origin, user_id: Uuid, code: &str) -> Result<Vec<String>> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let found = user_totp::find(&mut tx, user.id).await?.ok_or(Code::SecondFactorNotEnabled)?;
+    let found = user_totp::find(&mut tx, user_id).await?.ok_or(Code::SecondFactorNotEnabled)?;
     if found.confirmed_at.is_some() {
         return Err(Code::SecondFactorEnabled.into());
     }
     if now - found.created_at > ENROLMENT_LIFE {
         return Err(Code::SecondFactorNotEnabled.into());
     }
-    if !use_totp(core, &mut tx, user.id, found, code).await? {
+    if !use_totp(core, &mut tx, user_id, found, code).await? {
         return Err(Code::InvalidSecondFactor.into());
     }
-    user_totp::confirm(&mut tx, user.id, now).await?;
-    let codes = replace_recovery_codes(core, &mut tx, user.id).await?;
+    user_totp::confirm(&mut tx, user_id, now).await?;
+    let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
     tx.commit().await?;
     Ok(codes)
 }

@@ -62,6 +62,7 @@ mod queries;
 mod reactions;
 mod redis_kept;
 mod second_factor;
+mod session_check;
 mod sessions;
 mod shutdown;
 mod staff_pages;

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     db::Origin,
-    services::{Code, Core, email_address::EmailAddress, staff_pages},
+    services::{Code, Core, email_address::EmailAddress, staff, staff_pages},
 };
 
 pub(super) const SIGN_IN: &str = "/backoffice/sign-in";
@@ -59,8 +59,15 @@ pub(super) fn lead_to(request: &Request) -> Response {
 }
 
 #[handler]
-async fn form(request: &Request, target: Query<Target>) -> Result<Response, ApiError> {
-    let admin = visit(request).await.ok().map(|(visitor, _)| visitor.account.email);
+async fn form(
+    request: &Request,
+    core: Data<&Arc<Core>>,
+    target: Query<Target>,
+) -> Result<Response, ApiError> {
+    let admin = match visit(request).await {
+        Ok((visitor, _)) => Some(staff::current(core.0, visitor.account_id).await?.email),
+        Err(_) => None,
+    };
     let return_to = page_or_home(target.return_to.as_deref());
     Ok(render("sign_in.html", context! { admin, return_to }, CSP)?)
 }

@@ -72,8 +72,8 @@ impl UsersApi {
     ///
     /// The account of the token.
     #[oai(path = "/me", method = "get", operation_id = "get_current_user")]
-    async fn me(&self, auth: ClientAuth) -> Answer<CurrentUser> {
-        Ok(ApiResponse::success(auth.into_account().into()))
+    async fn me(&self, auth: ClientAuth, core: Data<&Arc<Core>>) -> Answer<CurrentUser> {
+        Ok(ApiResponse::success(auth.account(core.0).await?.into()))
     }
 
     /// Change one's own account
@@ -88,7 +88,7 @@ impl UsersApi {
         body: Body<UpdateCurrentUserRequest>,
     ) -> Answer<CurrentUser> {
         let changes = ProfileChanges { name: nullable(body.0.name) };
-        let (id, expected) = (auth.account.id, if_match.expected::<CurrentUser, _>());
+        let (id, expected) = (auth.account_id, if_match.expected::<CurrentUser, _>());
         let user = accounts::update_profile(core.0, &auth.origin, id, expected, changes).await?;
         Ok(ApiResponse::success(user.into()))
     }

@@ -4,6 +4,7 @@ mod background;
 pub mod data_dir;
 mod database;
 mod error;
+mod limits;
 mod storage;
 mod telemetry;
 
@@ -23,6 +24,7 @@ use crate::{
     adapters::{
         cache::Cache,
         clock::Clock,
+        limiter::Limiter,
         mailer::{BrevoOptions, Mailer, Transport},
         random::Random,
         redis::{Kept, Redis},
@@ -33,7 +35,7 @@ use crate::{
         client::v1::config::PlatformRelease,
         middleware::{
             cors::{CorsOptions, Origins},
-            limits::Limits,
+            limits::Limits as RequestLimits,
             overload::Capacity,
         },
     },
@@ -46,6 +48,7 @@ use crate::{
         cursors::CursorKey,
         health::Health,
         idempotency::Idempotency,
+        limits::Limits,
         mails::Mails,
         one_time_codes::CodeKey,
         passwords::{Costs, Passwords, Policy, Scheme},
@@ -167,6 +170,12 @@ pub fn core(
         random: Random,
         // A flood of sign-ins leaves half of what is worked on to other requests.
         passwords: Arc::new(passwords(&settings.passwords, max_in_flight(settings).div_ceil(2))?),
+        limits: Arc::new(Limits::new(
+            limits::budgets(&settings.limits),
+            Limiter::default(),
+            clock.clone(),
+            &client_secret,
+        )),
         code_key: Arc::new(CodeKey::new(&client_secret)),
         cursors: Arc::new(CursorKey::new(&client_secret)),
         client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),
@@ -262,7 +271,7 @@ pub fn application(
         max_in_flight: max_in_flight(settings),
         wait: Duration::from_millis(settings.server.queue_wait_ms),
     };
-    let limits = Limits {
+    let limits = RequestLimits {
         timeout: Duration::from_millis(settings.server.request_timeout_ms),
         max_body_bytes: settings.server.max_body_bytes,
     };
@@ -272,6 +281,7 @@ pub fn application(
         backoffice: Origins::new(&settings.cors.backoffice_origins),
     };
     let options = api::Options {
+        proxies: limits::proxies(&settings.server),
         capacity,
         limits,
         cors,

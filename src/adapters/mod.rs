@@ -2,6 +2,7 @@
 
 pub mod cache;
 pub mod clock;
+pub mod limiter;
 pub mod mailer;
 pub mod memory;
 pub mod random;

@@ -1,19 +1,21 @@
 //! The extractors that prove who is asking. Holding one is the proof, so it is the first
 //! argument of a handler: arguments are evaluated in order.
 
-use std::{net::IpAddr, ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc};
 
 use poem::{FromRequest, PathPattern, Request, RequestBody, Result, http::header};
 use poem_openapi::{SecurityScheme, auth::Bearer};
 use uuid::Uuid;
 
 use super::{
+    client_address::Proxies,
     document::Document,
     error::ApiError,
     middleware::{edge::RequestId, idempotency::Exchange},
     validation,
 };
 use crate::{
+    adapters::limiter::Tally,
     db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
     services::{Core, ServiceError, accounts, staff, tokens::Claims},
 };
@@ -125,9 +127,10 @@ pub(super) fn origin(request: &Request, actor: Actor) -> Result<Origin, ApiError
     Ok(Origin {
         actor,
         request_id: request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
-        ip_address: ip_address(request),
+        ip_address: request.data::<Proxies>().and_then(|proxies| proxies.client(request)),
         user_agent: request.header(header::USER_AGENT).map(str::to_owned),
         unit: request.data::<Exchange>().map_or_else(UnitOfWork::default, unit),
+        tally: request.data::<Tally>().cloned().unwrap_or_default(),
     })
 }
 
@@ -142,8 +145,4 @@ fn check_query(request: &Request) -> Result<(), ApiError> {
     let query = request.uri().query().unwrap_or_default();
     let faults = validation::check_query(document, operation, query);
     if faults.is_empty() { Ok(()) } else { Err(ApiError(ServiceError::invalid(faults))) }
-}
-
-fn ip_address(request: &Request) -> Option<IpAddr> {
-    request.remote_addr().as_socket_addr().map(std::net::SocketAddr::ip)
 }

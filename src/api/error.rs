@@ -39,7 +39,7 @@ impl ResponseError for ApiError {
 }
 
 /// The failures of each operation; `document.rs` leaves out those that it can't have.
-pub(super) const DOCUMENTED: [(u16, &str); 12] = [
+pub(super) const DOCUMENTED: [(u16, &str); 13] = [
     (400, "The request can't be read."),
     (401, "No token, or one that is not valid; or wrong credentials."),
     (403, "Signed in, but not allowed."),
@@ -50,6 +50,10 @@ pub(super) const DOCUMENTED: [(u16, &str); 12] = [
     (413, "The body is too large."),
     (415, "The body is not JSON, or compressed by something else than gzip."),
     (422, "Some fields are not valid; `errors` lists every one."),
+    (
+        429,
+        "Too many tries, by this client or for this account; try again after `Retry-After` seconds.",
+    ),
     (500, "A fault of the server."),
     (503, "Unavailable or busy; try again after `Retry-After` seconds."),
 ];
@@ -89,6 +93,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Kind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }

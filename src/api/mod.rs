@@ -5,6 +5,7 @@ pub mod auth;
 pub mod backoffice;
 pub mod body;
 pub mod client;
+pub mod client_address;
 pub mod document;
 pub mod envelope;
 pub mod error;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 use poem::{Endpoint, EndpointExt, Response, Route};
 
 use crate::services::Core;
+use client_address::Proxies;
 pub use document::{Document, Operation};
 use middleware::{
     compression::Compression,
@@ -40,6 +42,7 @@ use middleware::{
     methods::CommonMethods,
     overload::{Capacity, Overload},
     path_words::PathWords,
+    rate_limits::RateLimits,
     routes::Routes,
 };
 pub use version::{ApiVersion, Deprecation, Surface};
@@ -50,6 +53,7 @@ pub struct Options {
     pub capacity: Capacity,
     pub limits: Limits,
     pub cors: CorsOptions,
+    pub proxies: Proxies,
     /// Where users reach the APIs, without a slash at its end.
     pub public_url: Option<String>,
     /// Documentation pages, exports and navigation.
@@ -128,6 +132,7 @@ pub fn application(
         .data(Arc::new(options.releases))
         .data(core.clone())
         .data(pages::PublicOrigin(options.public_url))
+        .data(options.proxies)
         .boxed()
         .with(Idempotency::new(core))
         .boxed()
@@ -136,6 +141,8 @@ pub fn application(
         .with(Host)
         .boxed()
         .with(failures.clone())
+        .boxed()
+        .with(RateLimits)
         .boxed()
         .with(Compression::default())
         .boxed()

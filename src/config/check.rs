@@ -211,6 +211,10 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
             Some(_) => {}
         }
     }
+    if settings.server.trusted_proxies.iter().any(|network| network.is_everything()) {
+        let remedy = "list the addresses of your own proxies: others make up what they like";
+        rules.broken(&["server.trusted_proxies"], "trusts everybody", remedy);
+    }
     let pepper = settings.passwords.pepper.as_ref();
     if pepper.is_some_and(|pepper| is_guessable(pepper.expose_secret())) {
         let remedy = "set TWOFOLD_PASSWORDS__PEPPER to what `openssl rand -hex 32` prints";

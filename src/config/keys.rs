@@ -6,7 +6,7 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use super::layers::Value;
-use crate::server::Listen;
+use crate::server::{Listen, Network};
 
 /// HS256 keys shorter than the hash are refused (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -42,6 +42,8 @@ pub enum Kind {
     WebAddress,
     /// A list of web addresses, or `*` for all.
     Origins,
+    /// A list of IP addresses and networks.
+    Networks,
     Mailbox,
     LogFilter,
     Version,
@@ -63,6 +65,9 @@ const fn number(min: i64, max: i64, unit: &'static str) -> Kind {
 /// Eight is what the documents say, and 64 must be accepted (ASVS 5.0, 6.2.1 and 6.2.9).
 const PASSWORD_LENGTH: Kind = number(8, 64, "characters");
 
+const TRIES: Kind = number(1, 1_000_000, "tries");
+const PERIOD: Kind = number(1, DAY_SECONDS, "seconds");
+
 /// Every setting, in the order of `config/default.toml`.
 pub const KEYS: &[Key] = &[
     key("data_dir", Kind::Path),
@@ -70,6 +75,8 @@ pub const KEYS: &[Key] = &[
     key("server.tls_certificate_file", Kind::Path),
     key("server.tls_key_file", Kind::Path),
     key("server.public_url", Kind::WebAddress),
+    key("server.trusted_proxies", Kind::Networks),
+    key("server.forwarded_header", Kind::OneOf(&["x-forwarded-for", "forwarded"])),
     key("server.max_in_flight", number(1, 100_000, "requests")),
     key("server.queue_wait_ms", number(1, 10_000, "milliseconds")),
     key("server.max_body_bytes", number(1, 1 << 30, "bytes")),
@@ -108,6 +115,21 @@ pub const KEYS: &[Key] = &[
     key("passwords.memory_kib", number(8, 4_194_304, "KiB")),
     key("passwords.iterations", number(1, 1000, "passes")),
     key("passwords.parallelism", number(1, 64, "lanes")),
+    key("limits.password.per_client", TRIES),
+    key("limits.password.per_account", TRIES),
+    key("limits.password.period_seconds", PERIOD),
+    key("limits.registration.per_client", TRIES),
+    key("limits.registration.per_account", TRIES),
+    key("limits.registration.period_seconds", PERIOD),
+    key("limits.recovery.per_client", TRIES),
+    key("limits.recovery.per_account", TRIES),
+    key("limits.recovery.period_seconds", PERIOD),
+    key("limits.code.per_client", TRIES),
+    key("limits.code.per_account", TRIES),
+    key("limits.code.period_seconds", PERIOD),
+    key("limits.refresh.per_client", TRIES),
+    key("limits.refresh.per_account", TRIES),
+    key("limits.refresh.period_seconds", PERIOD),
     key("mail.smtp_url", Kind::SmtpUrl),
     key("mail.brevo_api_key", Kind::Secret),
     key("mail.brevo_url", Kind::WebAddress),
@@ -190,7 +212,7 @@ impl Kind {
         let read = match self {
             Self::Number { .. } => text.parse().ok().map(Value::Integer),
             Self::Switch => text.parse().ok().map(Value::Boolean),
-            Self::Origins | Self::SomeOf(_) => {
+            Self::Origins | Self::Networks | Self::SomeOf(_) => {
                 let parts = text.split(',').map(|one| Value::from(one.trim()));
                 Some(Value::Array(parts.collect()))
             }
@@ -209,11 +231,23 @@ impl Kind {
                     |one: &Value| one.as_str().is_some_and(|t| t == "*" || is_web_address(t));
                 origins.iter().all(is_origin)
             }
+            (Self::Networks, Value::Array(networks)) => {
+                let is_network =
+                    |one: &Value| one.as_str().is_some_and(|t| t.parse::<Network>().is_ok());
+                networks.iter().all(is_network)
+            }
             (Self::SomeOf(choices), Value::Array(some)) => {
                 let is_choice = |one: &Value| one.as_str().is_some_and(|t| choices.contains(&t));
                 !some.is_empty() && some.iter().all(is_choice)
             }
-            (Self::Switch | Self::Number { .. } | Self::Origins | Self::SomeOf(_), _) => false,
+            (
+                Self::Switch
+                | Self::Number { .. }
+                | Self::Origins
+                | Self::Networks
+                | Self::SomeOf(_),
+                _,
+            ) => false,
             (_, Value::String(text)) => self.accepts_text(text),
             _ => false,
         }
@@ -239,7 +273,11 @@ impl Kind {
             Self::PostgresUrl => crate::db::is_url(text),
             Self::SmtpUrl => crate::adapters::mailer::is_smtp_url(text),
             Self::RedisUrl => crate::adapters::redis::is_url(text),
-            Self::Switch | Self::Number { .. } | Self::Origins | Self::SomeOf(_) => false,
+            Self::Switch
+            | Self::Number { .. }
+            | Self::Origins
+            | Self::Networks
+            | Self::SomeOf(_) => false,
         }
     }
 
@@ -264,6 +302,9 @@ impl Kind {
             Self::Origins => {
                 "a list of web addresses without paths, such as https://app.example.com, or *"
                     .to_owned()
+            }
+            Self::Networks => {
+                "a list of IP addresses and networks, such as 10.0.0.0/8 or 192.0.2.7".to_owned()
             }
             Self::Mailbox => {
                 "a name and a mail address, such as Shop <no-reply@example.com>".to_owned()
@@ -382,6 +423,15 @@ mod tests {
             assert_eq!(Kind::Origins.accepts(&Kind::Origins.read(list)), is_good, "{list}");
         }
         assert!(!Kind::Origins.accepts(&text("*")), "a text in a file is no list");
+        for (list, is_good) in [
+            ("10.0.0.0/8, 192.0.2.7", true),
+            ("fd00::/8", true),
+            ("10.0.0.0/33", false),
+            ("proxy.internal", false),
+            ("10.0.0.1,", false),
+        ] {
+            assert_eq!(Kind::Networks.accepts(&Kind::Networks.read(list)), is_good, "{list}");
+        }
         let some = Kind::SomeOf(&["stdout", "file", "redis"]);
         for (list, is_good) in
             [("file", true), ("redis, stdout", true), ("", false), ("file,", false), ("no", false)]

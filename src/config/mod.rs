@@ -8,6 +8,7 @@ mod check;
 mod fault;
 mod keys;
 mod layers;
+mod limits;
 mod reference;
 
 use std::{
@@ -21,11 +22,12 @@ use std::{
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-use crate::server::Listen;
+use crate::server::{Listen, Network};
 
 pub use fault::{ConfigError, Fault};
 use keys::Key;
 use layers::{CONFIG_DIR, ENVIRONMENT, Layers, Source, TomlFile, Value};
+pub use limits::{Limits, Tries};
 pub use reference::reference;
 
 const DEFAULT: &str = include_str!("../../config/default.toml");
@@ -101,6 +103,7 @@ pub struct Settings {
     pub embedded: Embedded,
     pub auth: Auth,
     pub passwords: Passwords,
+    pub limits: Limits,
     pub mail: Mail,
     pub jobs: Jobs,
     pub storage: Storage,
@@ -121,6 +124,8 @@ pub struct Server {
     pub tls_certificate_file: Option<PathBuf>,
     pub tls_key_file: Option<PathBuf>,
     pub public_url: Option<String>,
+    pub trusted_proxies: Vec<Network>,
+    pub forwarded_header: ForwardedHeader,
     /// Unset: as many as the cores can do.
     pub max_in_flight: Option<usize>,
     pub queue_wait_ms: u64,
@@ -132,6 +137,14 @@ pub struct Server {
     pub idle_timeout_ms: u64,
     pub shutdown_delay_ms: u64,
     pub drain_timeout_ms: u64,
+}
+
+/// Where proxies say whom they speak for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForwardedHeader {
+    XForwardedFor,
+    Forwarded,
 }
 
 /// From which other origins browsers may use each API.

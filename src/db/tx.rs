@@ -11,6 +11,7 @@ use diesel_async::{AsyncConnection, TransactionManager};
 use uuid::Uuid;
 
 use super::{Conn, DbError, Pooled, UnitOfWork};
+use crate::adapters::limiter::Tally;
 
 type Manager = <Conn as AsyncConnection>::TransactionManager;
 
@@ -54,6 +55,8 @@ pub struct Origin {
     pub user_agent: Option<String>,
     /// What it is part of.
     pub unit: UnitOfWork,
+    /// What is to be told of its budgets of tries.
+    pub tally: Tally,
 }
 
 impl Origin {
@@ -66,6 +69,7 @@ impl Origin {
             ip_address: None,
             user_agent: None,
             unit: UnitOfWork::default(),
+            tally: Tally::default(),
         }
     }
 }

@@ -8,6 +8,7 @@ mod connection;
 mod limits;
 mod listen;
 mod listener;
+mod network;
 mod paced;
 mod streams;
 mod tls;
@@ -30,6 +31,7 @@ pub use limits::{Limits, affordable_connections};
 pub use listen::{BadListen, Listen};
 use listener::Accepted;
 pub use listener::{ListenError, Listener};
+pub use network::Network;
 pub use tls::{TlsError, TlsFiles};
 
 /// Serves HTTP/1.1 and HTTP/2 until `stop` resolves, and then until what is in flight is answered.

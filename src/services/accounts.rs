@@ -11,13 +11,15 @@ use super::{
     Code, Core, Expected, Result,
     email_address::EmailAddress,
     events::{PasswordChanged, PasswordResetRequested, UserRegistered, UserVerified},
+    limits::{Action, Who},
     mails::{self, DEFAULT_LOCALE, Template},
     one_time_codes::{self, CODE_LIFE},
     second_factor,
-    sign_in::lock_by_password,
+    sign_in::{Device, lock_by_password},
 };
 use crate::db::{
     Origin, Tx,
+    sessions::Realm,
     user_one_time_codes::Purpose,
     users::{self, NewUser, ProfileChanges, User, UserStatus},
 };
@@ -33,12 +35,14 @@ pub struct Registration {
 /// that says so instead; of an unverified one, the last registration counts.
 ///
 /// # Errors
-/// [`Code::ValidationFailed`] for a weak password.
+/// [`Code::ValidationFailed`] for a weak password, [`Code::TooManyRequests`].
 pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result<()> {
     let email = new.email.as_str();
     let name = new.name.as_deref();
     let own = [email, name.unwrap_or_default()];
     core.passwords.policy.check("password", &new.password, &own, false)?;
+    let who = Who::Address(Realm::Client, email);
+    core.limits.check(origin, Action::Registration, who).await?;
     let hash = core.passwords.hash(&new.password).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
@@ -60,8 +64,10 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
 /// Mails a new code, if the address is registered and not verified.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Code::TooManyRequests`]
 pub async fn resend_code(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    let who = Who::Address(Realm::Client, email.as_str());
+    core.limits.check(origin, Action::Recovery, who).await?;
     let mut tx = core.db.begin(origin).await?;
     let user = users::lock_by_email(&mut tx, email.as_str()).await?;
     if let Some(user) = user.filter(|user| user.email_verified_at.is_none()) {
@@ -86,7 +92,7 @@ async fn send(core: &Core, tx: &mut Tx, to: &str, template: Template, values: Va
 ///
 /// # Errors
 /// [`Code::InvalidCode`], also for an unknown address and for a password that isn't that of the last
-/// registration.
+/// registration; [`Code::TooManyRequests`].
 pub async fn verify_email(
     core: &Core,
     origin: &Origin,
@@ -94,7 +100,8 @@ pub async fn verify_email(
     password: &SecretString,
     code: &str,
 ) -> Result<()> {
-    let found = lock_by_password(core, origin, email, password).await?;
+    let device = &Device::default();
+    let found = lock_by_password(core, origin, Action::Code, email, password, device).await?;
     let (mut tx, user) = found.ok_or(Code::InvalidCode)?;
     let right = one_time_codes::consume(core, &mut tx, user.id, Purpose::VerifyEmail, code).await?;
     if right {
@@ -123,8 +130,10 @@ pub async fn current(core: &Core, id: Uuid) -> Result<User> {
 /// Mails a token to choose a new password with, if the address has an account.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Code::TooManyRequests`]
 pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    let who = Who::Address(Realm::Client, email.as_str());
+    core.limits.check(origin, Action::Recovery, who).await?;
     let mut tx = core.db.begin(origin).await?;
     let user = users::find_by_email(&mut tx, email.as_str()).await?;
     if let Some(user) = user.filter(|user| user.status == UserStatus::Active) {
@@ -138,8 +147,8 @@ pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress)
 /// mailbox, so the address counts as verified.
 ///
 /// # Errors
-/// [`Code::InvalidResetToken`], or [`Code::ValidationFailed`] for a weak password, which leaves
-/// the token usable.
+/// [`Code::InvalidResetToken`], [`Code::TooManyRequests`], or [`Code::ValidationFailed`] for a weak password,
+/// which leaves the token usable.
 pub async fn reset_password(
     core: &Core,
     origin: &Origin,
@@ -149,6 +158,8 @@ pub async fn reset_password(
     // Before anything is hashed, what no account may have.
     let policy = core.passwords.policy;
     policy.check("new_password", password, &[], true)?;
+    // Whose token it is nobody knows yet.
+    core.limits.check(origin, Action::Recovery, Who::Nobody).await?;
     let hash = core.passwords.hash(password).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;

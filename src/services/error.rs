@@ -18,6 +18,7 @@ pub enum Kind {
     TooLarge,
     UnsupportedMediaType,
     Invalid,
+    TooMany,
     Unavailable,
     Internal,
 }
@@ -91,6 +92,8 @@ catalogue! {
     UnsupportedMediaType = 415, UnsupportedMediaType, "unsupported_media_type", "Send the body as application/json.";
     /// The body is compressed in a way that is not read here; see the `Accept-Encoding` header.
     UnsupportedEncoding = 415, UnsupportedMediaType, "unsupported_content_encoding", "Send the body as it is, or compressed by gzip.";
+    /// Too many tries, by this client or for this account: try again after `Retry-After`.
+    TooManyRequests = 429, TooMany, "too_many_requests", "Too many tries. Wait a moment and try again.";
     /// A fault of the server. The request id finds its cause in the log.
     Internal = 500, Internal, "internal_error", "Something went wrong on our side.";
     /// A dependency is down: try again after `Retry-After`.
@@ -210,6 +213,12 @@ impl ServiceError {
     #[must_use]
     pub fn invalid(fields: Vec<FieldError>) -> Self {
         Self { fields, ..Code::ValidationFailed.into() }
+    }
+
+    /// Too many tries; the next one has a chance after `wait`.
+    #[must_use]
+    pub fn too_many(wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Code::TooManyRequests.into() }
     }
 
     /// A fault that nobody outside can do anything about.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod cursors;
 pub mod demo;
+pub mod devices;
 pub mod email_address;
 pub mod error;
 pub mod events;
@@ -10,6 +11,7 @@ pub mod expected;
 pub mod health;
 pub mod idempotency;
 pub mod jobs;
+pub mod limits;
 pub mod mails;
 pub mod one_time_codes;
 pub mod own_sessions;
@@ -47,6 +49,7 @@ pub struct Core {
     pub clock: Clock,
     pub random: Random,
     pub passwords: Arc<passwords::Passwords>,
+    pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,
     pub second_factors: Arc<second_factor::SecondFactors>,
     pub cursors: Arc<cursors::CursorKey>,

@@ -9,7 +9,12 @@ use secrecy::SecretString;
 use totp_rs::Totp;
 use uuid::Uuid;
 
-use super::{Code, Core, Result, ServiceError, sealing::SealingKey, tokens::derive_key};
+use super::{
+    Code, Core, Result, ServiceError,
+    limits::{Action, Who},
+    sealing::SealingKey,
+    tokens::derive_key,
+};
 use crate::db::{Origin, Tx, user_recovery_codes, user_totp, users::User};
 
 /// How long a new secret waits for its first code.
@@ -118,9 +123,16 @@ fn picture(text: &str) -> Result<String> {
 /// From now on the factor is asked for; returns the recovery codes, which are shown this once.
 ///
 /// # Errors
-/// [`Code::InvalidSecondFactor`], [`Code::SecondFactorEnabled`], or
+/// [`Code::InvalidSecondFactor`], [`Code::SecondFactorEnabled`], [`Code::TooManyRequests`], or
 /// [`Code::SecondFactorNotEnabled`] when no secret waits for it.
-pub async fn confirm(core: &Core, origin: &Origin, user_id: Uuid, code: &str) -> Result<Vec<String>> {
+pub async fn confirm(
+    core: &Core,
+    origin: &Origin,
+    user_id: Uuid,
+    session_id: Uuid,
+    code: &str,
+) -> Result<Vec<String>> {
+    core.limits.check(origin, Action::Code, Who::Session(session_id)).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
     let found = user_totp::find(&mut tx, user_id).await?.ok_or(Code::SecondFactorNotEnabled)?;

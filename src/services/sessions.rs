@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    limits::{Action, Who},
     session_check::{OpenSession, SessionCheck},
     tokens::{Claims, Subject, TokenKind, Tokens},
 };
@@ -133,9 +134,11 @@ impl Sessions {
     ///
     /// # Errors
     /// [`Code::SessionEnded`] for a session that is over, [`Code::RefreshTokenReused`] for an
-    /// old token (which ends the session), [`Code::InvalidToken`] for anything else.
+    /// old token (which ends the session), [`Code::TooManyRequests`], [`Code::InvalidToken`] for anything else.
     pub async fn refresh(&self, core: &Core, origin: &Origin, token: &str) -> Result<TokenPair> {
         let verified = self.tokens.verify(TokenKind::Refresh, token, core.clock.now());
+        let who = verified.as_ref().map_or(Who::Nobody, |claims| Who::Session(claims.sid));
+        core.limits.check(origin, Action::Refresh, who).await?;
         let claims = verified.map_err(|error| match error.code {
             // Nothing is left to refresh with: `token_expired` would make clients try again.
             Code::TokenExpired => Code::SessionEnded.into(),

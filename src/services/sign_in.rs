@@ -2,18 +2,20 @@
 //! more who one is (step-up), before what would hurt most in wrong hands.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, Result,
+    Code, Core, Result, devices,
     email_address::EmailAddress,
+    limits::{Action, Who},
     second_factor,
     sessions::{RECENT, TokenPair},
     tokens::{Subject, TokenKind},
 };
 use crate::db::{
-    Origin, Tx, sessions,
+    Origin, Tx,
+    sessions::{self, Realm},
     user_login_challenges::{self as challenges, NewChallenge},
     users::{self, User, UserStatus},
 };
@@ -22,8 +24,6 @@ use crate::db::{
 const CHALLENGE_LIFE: TimeDelta = TimeDelta::minutes(5);
 /// How many wrong codes it takes.
 const CHALLENGE_ATTEMPTS: i32 = 5;
-/// How long a device is known after it has signed in.
-const DEVICE_LIFE: TimeDelta = TimeDelta::days(365);
 
 /// What a sign-in says of the device that it comes from.
 #[derive(Debug, Clone, Default)]
@@ -35,13 +35,10 @@ pub struct Device {
 }
 
 impl Device {
-    /// The device's identifier, if it has signed in to this account before. Any other token is as
-    /// good as none: it must not keep anybody out.
+    /// The device's identifier, if it has signed in to this account before.
     fn known_to(&self, core: &Core, user_id: Uuid) -> Option<Uuid> {
-        let (token, now) = (self.token.as_ref()?, core.clock.now());
         let tokens = &core.client_sessions.tokens;
-        let claims = tokens.verify(TokenKind::Device, token.expose_secret(), now).ok()?;
-        (claims.sub == user_id).then_some(claims.sid)
+        devices::known_to(tokens, self.token.as_ref(), user_id, core.clock.now())
     }
 }
 
@@ -74,7 +71,7 @@ pub struct Challenge {
 ///
 /// # Errors
 /// [`Code::InvalidCredentials`], also for an unverified address; with the right password of a
-/// verified one [`Code::AccountSuspended`].
+/// verified one [`Code::AccountSuspended`]; [`Code::TooManyRequests`].
 pub async fn login(
     core: &Core,
     origin: &Origin,
@@ -82,7 +79,8 @@ pub async fn login(
     password: &SecretString,
     device: &Device,
 ) -> Result<Outcome> {
-    let found = lock_by_password(core, origin, email, password).await?;
+    let action = Action::Password;
+    let found = lock_by_password(core, origin, action, email, password, device).await?;
     let (mut tx, user) = found
         .filter(|(_, user)| user.email_verified_at.is_some())
         .ok_or(Code::InvalidCredentials)?;
@@ -100,17 +98,22 @@ pub async fn login(
 }
 
 /// The account of this address if this is its password, locked; of any other, and of an unknown address,
-/// nothing after the same time.
+/// nothing after the same time. Counts as a try of `action`.
 ///
 /// # Errors
-/// When the database fails, or too much waits for hashing.
+/// [`Code::TooManyRequests`], or when the database fails or too much waits for hashing.
 pub(super) async fn lock_by_password(
     core: &Core,
     origin: &Origin,
+    action: Action,
     email: &EmailAddress,
     password: &SecretString,
+    device: &Device,
 ) -> Result<Option<(Tx, User)>> {
     let known = users::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
+    let device_of = |user: &User| device.known_to(core, user.id).map(|device| (user.id, device));
+    let who = Who::on_device(Realm::Client, email, known.as_ref().and_then(device_of));
+    core.limits.check(origin, action, who).await?;
     let stored = known.map(|user| user.password_hash);
     let right = core.passwords.verify(password, stored.as_deref()).await?;
     let Some(stored) = stored.filter(|_| right) else { return Ok(None) };
@@ -154,7 +157,8 @@ async fn challenge(
 /// code.
 ///
 /// # Errors
-/// [`Code::InvalidSecondFactor`], [`Code::ChallengeEnded`] or [`Code::AccountSuspended`].
+/// [`Code::InvalidSecondFactor`], [`Code::ChallengeEnded`], [`Code::AccountSuspended`] or
+/// [`Code::TooManyRequests`].
 pub async fn complete(
     core: &Core,
     origin: &Origin,
@@ -173,6 +177,12 @@ pub async fn complete(
     if user.status == UserStatus::Suspended {
         return Err(Code::AccountSuspended.into());
     }
+    // By account, not by challenge: who has the password gets as many of those as he likes.
+    let who = match challenge.device_id {
+        Some(device_id) => Who::Device { account_id: user.id, device_id },
+        None => Who::Account(user.id),
+    };
+    core.limits.check(origin, Action::Code, who).await?;
     if !second_factor::consume(core, &mut tx, user.id, code).await? {
         challenges::count_attempt(&mut tx, challenge.id, now).await?;
         tx.commit().await?;
@@ -196,10 +206,7 @@ async fn open(
     let tokens = sessions.open(tx, core.random, user.id, device_name).await?;
     users::set_last_login(tx, user.id, now).await?;
     let device_id = known_device.unwrap_or_else(|| core.random.id(now));
-    let subject = Subject { account_id: user.id, session_id: device_id };
-    let id = core.random.id(now);
-    let device_token =
-        sessions.tokens.sign(TokenKind::Device, subject, id, now, now + DEVICE_LIFE)?;
+    let device_token = devices::token(&sessions.tokens, core.random, user.id, device_id, now)?;
     Ok(SignedIn { tokens, device_token })
 }
 
@@ -215,7 +222,8 @@ pub enum Proof {
 ///
 /// # Errors
 /// [`Code::InvalidCredentials`] or [`Code::InvalidSecondFactor`]; [`Code::SecondFactorRequired`] for
-/// a password where there is a second factor, because that may be what is to be removed.
+/// a password where there is a second factor, because that may be what is to be removed;
+/// [`Code::TooManyRequests`].
 pub async fn step_up(
     core: &Core,
     origin: &Origin,
@@ -223,6 +231,11 @@ pub async fn step_up(
     session_id: Uuid,
     proof: &Proof,
 ) -> Result<DateTime<Utc>> {
+    let action = match proof {
+        Proof::Password(_) => Action::Password,
+        Proof::Code(_) => Action::Code,
+    };
+    core.limits.check(origin, action, Who::Session(session_id)).await?;
     if let Proof::Password(password) = proof
         && !core.passwords.verify(password, Some(&user.password_hash)).await?
     {

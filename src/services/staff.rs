@@ -4,40 +4,74 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, FieldError, Result, ServiceError, email_address::EmailAddress, sessions::TokenPair,
+    Code, Core, FieldError, Result, ServiceError, devices,
+    email_address::EmailAddress,
+    limits::{Action, Who},
+    sessions::TokenPair,
 };
 use crate::db::{
     Origin, Tx,
     admins::{self, Admin, NewAdmin},
+    sessions::Realm,
 };
 
 /// The address of the super-admin whom the first start makes.
 pub const FIRST_EMAIL: &str = "admin@example.com";
 
-/// Opens a session.
+/// A new session.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub tokens: TokenPair,
+    /// To be sent with the next sign-in from this device.
+    pub device_token: String,
+}
+
+/// Opens a session. `device_token` is what the last sign-in from there gave.
 ///
 /// # Errors
-/// [`Code::InvalidCredentials`].
+/// [`Code::InvalidCredentials`] or [`Code::TooManyRequests`].
 pub async fn login(
     core: &Core,
     origin: &Origin,
     email: &EmailAddress,
     password: &SecretString,
-) -> Result<TokenPair> {
-    let (mut tx, admin_id) = check_credentials(core, origin, email, password).await?;
-    let pair = core.staff_sessions.open(&mut tx, core.random, admin_id, None).await?;
+    device_token: Option<&SecretString>,
+) -> Result<SignedIn> {
+    let checked = check_credentials(core, origin, email, password, device_token).await?;
+    let Checked { mut tx, admin_id, device_token } = checked;
+    let tokens = core.staff_sessions.open(&mut tx, core.random, admin_id, None).await?;
     tx.commit().await?;
-    Ok(pair)
+    Ok(SignedIn { tokens, device_token })
 }
 
-/// Tells whose credentials they are, in the transaction that is to open the session.
+/// Whose credentials they are, in the transaction that is to open the session, and what tells their device
+/// from now on.
+pub(super) struct Checked {
+    pub tx: Tx,
+    pub admin_id: Uuid,
+    pub device_token: String,
+}
+
+/// Tells whose credentials they are.
+///
+/// # Errors
+/// As [`login`].
 pub(super) async fn check_credentials(
     core: &Core,
     origin: &Origin,
     email: &EmailAddress,
     password: &SecretString,
-) -> Result<(Tx, Uuid)> {
+    device_token: Option<&SecretString>,
+) -> Result<Checked> {
+    let tokens = &core.staff_sessions.tokens;
     let known = admins::find_by_email(&mut *core.db.conn().await?, email.as_str()).await?;
+    let device_of = |admin: &Admin| {
+        let device = devices::known_to(tokens, device_token, admin.id, core.clock.now())?;
+        Some((admin.id, device))
+    };
+    let device = known.as_ref().and_then(device_of);
+    let who = Who::on_device(Realm::Backoffice, email, device);
+    core.limits.check(origin, Action::Password, who).await?;
     let stored = known.as_ref().map(|admin| admin.password_hash.as_str());
     let right = core.passwords.verify(password, stored).await?;
     let admin = known.filter(|_| right).ok_or(Code::InvalidCredentials)?;
@@ -51,7 +85,9 @@ pub(super) async fn check_credentials(
     if let Some(hash) = renewed {
         admins::renew_hash(&mut tx, admin.id, &hash).await?;
     }
-    Ok((tx, admin.id))
+    let device_id = device.map_or_else(|| core.random.id(now), |(_, device_id)| device_id);
+    let device_token = devices::token(tokens, core.random, admin.id, device_id, now)?;
+    Ok(Checked { tx, admin_id: admin.id, device_token })
 }
 
 /// The account of somebody who is signed in: one statement.
@@ -67,7 +103,7 @@ pub async fn current(core: &Core, id: Uuid) -> Result<Admin> {
 ///
 /// # Errors
 /// [`Code::InvalidCredentials`] when the current password is wrong, [`Code::ValidationFailed`]
-/// for a weak new one.
+/// for a weak new one, [`Code::TooManyRequests`].
 pub async fn change_password(
     core: &Core,
     origin: &Origin,
@@ -76,6 +112,7 @@ pub async fn change_password(
     current: &SecretString,
     new: &SecretString,
 ) -> Result<()> {
+    core.limits.check(origin, Action::Password, Who::Session(session_id)).await?;
     if !core.passwords.verify(current, Some(&admin.password_hash)).await? {
         return Err(Code::InvalidCredentials.into());
     }

@@ -18,7 +18,15 @@ pub struct Visit {
     pub renewed: Option<PageToken>,
 }
 
-/// Opens a session.
+/// A new session in a browser.
+#[derive(Debug, Clone)]
+pub struct SignedIn {
+    pub token: PageToken,
+    /// Tells this browser at its next sign-in.
+    pub device_token: String,
+}
+
+/// Opens a session. `device_token` is what the last sign-in in this browser gave.
 ///
 /// # Errors
 /// As [`staff::login`].
@@ -27,11 +35,13 @@ pub async fn sign_in(
     origin: &Origin,
     email: &EmailAddress,
     password: &SecretString,
-) -> Result<PageToken> {
-    let (mut tx, admin_id) = staff::check_credentials(core, origin, email, password).await?;
+    device_token: Option<&SecretString>,
+) -> Result<SignedIn> {
+    let checked = staff::check_credentials(core, origin, email, password, device_token).await?;
+    let staff::Checked { mut tx, admin_id, device_token } = checked;
     let token = core.staff_sessions.open_for_pages(&mut tx, core.random, admin_id).await?;
     tx.commit().await?;
-    Ok(token)
+    Ok(SignedIn { token, device_token })
 }
 
 /// Tells whose token it is, and gives another one when it is time.

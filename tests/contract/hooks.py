@@ -20,14 +20,21 @@ EXCEPTIONS = {
         "sort": "a pattern can't say that no field may come twice",
         "conflict": "parameters can't say that another excludes them",
     },
-    "register_user": {"guessable": "a schema can't compare the password with name and address"},
+    "register_user": {
+        "guessable": "a schema can't compare the password with name and address",
+        "common": "a schema can't list all common passwords",
+        "length": "the settings may ask for more characters than the document",
+    },
     "verify_email": {"invalid_code": "which code is right is no matter of form"},
     "confirm_totp": {"invalid_second_factor": "which code is right is no matter of form"},
     "step_up_user": {
         "invalid_second_factor": "which code is right is no matter of form",
         "required": "a closed schema without alternatives can't say that one of both is needed",
     },
-    "reset_password": {"invalid_reset_token": "which token is right is no matter of form"},
+    "reset_password": {
+        "invalid_reset_token": "which token is right is no matter of form",
+        "common": "a schema can't list all common passwords",
+    },
 }
 
 

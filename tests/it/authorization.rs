@@ -208,8 +208,9 @@ impl World {
             AdminPageToken => {
                 let (origin, email) = (Origin::system("test"), ADMIN.parse().expect("an address"));
                 let password = PASSWORD.into();
-                let opened = staff_pages::sign_in(&app.core, &origin, &email, &password).await;
-                opened.expect("signed in").token
+                let opened =
+                    staff_pages::sign_in(&app.core, &origin, &email, &password, None).await;
+                opened.expect("signed in").token.token
             }
         })
     }

@@ -31,6 +31,12 @@ const LIMIT: Duration = Duration::from_secs(30);
 
 const STREAM: &str = "twofold:logs";
 
+/// Each request is a try of a password.
+const MANY_TRIES: [(&str, &str); 2] = [
+    ("TWOFOLD_LIMITS__PASSWORD__PER_CLIENT", "1000000"),
+    ("TWOFOLD_LIMITS__PASSWORD__PER_ACCOUNT", "1000000"),
+];
+
 /// An instance whose lines go to Redis, and a place for what is collected.
 struct Stage {
     redis: Redis,
@@ -52,6 +58,8 @@ impl Stage {
             ("REDIS_URL", &self.redis.url()),
             ("TWOFOLD_LOG__SINKS", sinks),
             ("TWOFOLD_LOG__FORMAT", "json"),
+            MANY_TRIES[0],
+            MANY_TRIES[1],
         ];
         Program::start(self.dir.path(), &variables)
     }
@@ -276,6 +284,8 @@ async fn lines_that_nothing_takes_are_counted() {
         ("DATABASE_URL", db.url.as_str()),
         ("REDIS_URL", "redis://127.0.0.1:1"),
         ("TWOFOLD_LOG__SINKS", "stdout,redis"),
+        MANY_TRIES[0],
+        MANY_TRIES[1],
     ];
     let mut instance = Program::start(dir.path(), &variables);
     drop(pipes);

@@ -40,6 +40,7 @@ mod jobs_model;
 mod jobs_processes;
 mod jobs_worker;
 mod keyset;
+mod limits;
 mod listening;
 mod lists;
 mod log_collection;

@@ -25,7 +25,10 @@ struct Stage {
 
 impl Stage {
     async fn set() -> Self {
-        let mut app = TestApp::start().await;
+        Self::set_in(TestApp::start().await).await
+    }
+
+    async fn set_in(mut app: TestApp) -> Self {
         let token = app.user_token(ADA).await;
         let enrolment = app.post(TOTP, json!({})).bearer(&token).send().await.data();
         let secret = Secret::try_from_base32(text(&enrolment["secret"])).expect("base 32");
@@ -287,4 +290,72 @@ async fn a_device_is_told_by_its_token_and_no_other() {
     let other = text(&sign_in(json!("e30.e30.e30")).await.data()["device_token"]);
     assert_ne!(claims(&other).sid, claims(&device).sid);
     app.get("/api/v1/users/me").bearer(&device).send().await.assert_error(401, "invalid_token");
+}
+
+#[tokio::test]
+async fn c10_codes_are_limited_over_all_challenges() {
+    let stage = Stage::set_in(TestApp::builder().real_limits().start().await).await;
+    let body = json!({"email": ADA, "password": PASSWORD});
+    let log_in = async |body: &Value, client: &str| {
+        let request = stage.app.post("/api/v1/auth/login", body.clone());
+        let answer = request.header("x-forwarded-for", client).send().await;
+        text(&answer.json()["data"]["challenge_token"])
+    };
+    let answer_to = async |challenge: &str, code: &str, client: &str| {
+        let body = json!({"challenge_token": challenge, "code": code});
+        let request = stage.app.post("/api/v1/auth/login/mfa", body);
+        request.header("x-forwarded-for", client).send().await
+    };
+    // The owner's device, which is known from now on.
+    let challenge = log_in(&body, "192.0.2.7").await;
+    let device = answer_to(&challenge, &stage.code(), "192.0.2.7").await.data();
+    stage.next_step();
+
+    // One code was right; it counts as well.
+    let mut wrong = 0;
+    for client in ["203.0.113.1", "203.0.113.2"] {
+        let challenge = log_in(&body, client).await;
+        for _ in 0..5 {
+            let answer = answer_to(&challenge, "000000", client).await;
+            if wrong < 9 {
+                answer.assert_error(422, "invalid_second_factor");
+            } else {
+                answer.assert_error(429, "too_many_requests");
+            }
+            wrong += 1;
+        }
+    }
+    let challenge = log_in(&body, "203.0.113.3").await;
+    let right = answer_to(&challenge, &stage.code(), "203.0.113.3").await;
+    right.assert_error(429, "too_many_requests");
+    assert!(right.header("ratelimit").contains("\"account\";r=0;t="), "{:?}", right.headers);
+
+    let known = json!({"email": ADA, "password": PASSWORD, "device_token": device["device_token"]});
+    let challenge = log_in(&known, "203.0.113.4").await;
+    answer_to(&challenge, &stage.code(), "203.0.113.4").await.data();
+    // One try comes back in six minutes.
+    stage.app.clock.advance(TimeDelta::minutes(6));
+    let challenge = log_in(&body, "203.0.113.3").await;
+    answer_to(&challenge, &stage.code(), "203.0.113.3").await.data();
+}
+
+#[tokio::test]
+async fn c10_codes_and_passwords_are_limited_at_step_up_and_at_the_confirmation() {
+    let stage = Stage::set_in(TestApp::builder().real_limits().start().await).await;
+    for _ in 0..9 {
+        let answer = stage.step_up(&stage.token, json!({"code": "000000"})).await;
+        answer.assert_error(422, "invalid_second_factor");
+    }
+    let code = json!({"code": stage.code()});
+    stage.step_up(&stage.token, code.clone()).await.assert_error(429, "too_many_requests");
+    let confirm = stage.app.post(&format!("{TOTP}/confirm"), code).bearer(&stage.token);
+    confirm.send().await.assert_error(429, "too_many_requests");
+    for _ in 0..10 {
+        let answer = stage.step_up(&stage.token, json!({"password": "x"})).await;
+        answer.assert_error(401, "invalid_credentials");
+    }
+    let answer = stage.step_up(&stage.token, json!({"password": PASSWORD})).await;
+    answer.assert_error(429, "too_many_requests");
+    // Guessing in one session takes nothing from others.
+    assert_eq!(login(&stage.app, PASSWORD).await.status, 202);
 }

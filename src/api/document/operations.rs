@@ -3,7 +3,10 @@
 use serde_json::{Map, Value, json};
 
 use crate::{
-    api::{error::DOCUMENTED, etag, header_parameters, idempotency, version::Deprecation},
+    api::{
+        error::DOCUMENTED, etag, header_parameters, idempotency, middleware::rate_limits::COUNTED,
+        version::Deprecation,
+    },
     services::sessions::RECENT,
 };
 
@@ -24,6 +27,17 @@ pub(super) fn headers() -> Value {
             false,
             "`true` where this is the answer of the first request with the key.",
             json!({"type": "string", "enum": ["true"]}),
+        ),
+        "RateLimit": described(
+            false,
+            "What is left of each budget of tries (`r`), and in how many seconds there is one more (`t`). The \
+             account's is told only where nothing is left of it. From draft-ietf-httpapi-ratelimit-headers-10.",
+            json!({"type": "string", "example": "\"client\";r=99;t=9"}),
+        ),
+        "RateLimit-Policy": described(
+            false,
+            "What each budget holds (`q`), and in how many seconds all of it comes back (`w`).",
+            json!({"type": "string", "example": "\"client\";q=100;w=900"}),
         ),
         "Retry-After": header(
             "When it is worth trying again, in seconds.",
@@ -52,11 +66,12 @@ pub(super) fn finish(method: &str, operation: &mut Value) {
         _ => Map::new(),
     };
     let takes_key = header_parameters::has(operation, idempotency::NAME);
+    let is_counted = is_counted(operation);
     for (status, response) in &mut responses {
         if response["description"] == "" {
             response["description"] = "Success.".into();
         }
-        add_headers(status, response, takes_key);
+        add_headers(status, response, takes_key, is_counted);
     }
     operation["responses"] = responses.into();
 }
@@ -82,6 +97,7 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
         404 => path,
         409 => (path && method != "get") || factor || has_header(idempotency::NAME),
         412 => has_header(etag::IF_MATCH),
+        429 => is_counted(operation),
         _ => true,
     };
     let numbers = DOCUMENTED.iter().map(|(status, text)| (status.to_string(), *text));
@@ -96,22 +112,32 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     listed
 }
 
+/// Whether tries of an operation are counted.
+fn is_counted(operation: &Value) -> bool {
+    operation["operationId"].as_str().is_some_and(|id| COUNTED.contains(&id))
+}
+
 fn failure(description: &str) -> Value {
     let schema = json!({"$ref": "#/components/schemas/ErrorResponse"});
     json!({"description": description, "content": {"application/json": {"schema": schema}}})
 }
 
-fn add_headers(status: &str, response: &mut Value, takes_key: bool) {
+fn add_headers(status: &str, response: &mut Value, takes_key: bool, is_counted: bool) {
     let of_status = match status {
         "401" => Some("WWW-Authenticate"),
-        "503" => Some("Retry-After"),
+        "429" | "503" => Some("Retry-After"),
         "200" | "202" if takes_key => Some("Idempotency-Replayed"),
         _ => None,
     };
     if !response["headers"].is_object() {
         response["headers"] = json!({});
     }
-    for name in of_status.into_iter().chain(["X-Request-Id"]) {
+    // Others come before anything is tried, or hardly ever.
+    let of_counted: &[&str] = match status {
+        "200" | "202" | "401" | "422" | "429" if is_counted => &["RateLimit", "RateLimit-Policy"],
+        _ => &[],
+    };
+    for name in of_status.into_iter().chain(of_counted.iter().copied()).chain(["X-Request-Id"]) {
         let headers = response["headers"].as_object_mut();
         let Some(headers) = headers else { continue };
         headers.retain(|other, _| !other.eq_ignore_ascii_case(name));

@@ -13,6 +13,7 @@ pub mod methods;
 pub mod overload;
 pub mod path_words;
 mod queue;
+pub mod rate_limits;
 mod receiving;
 mod refusals;
 pub mod routes;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use minijinja::context;
 use poem::{
     EndpointExt, Request, Response, Route, handler,
-    http::{HeaderValue, StatusCode, header::WWW_AUTHENTICATE},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     web::{Data, Form, Query},
 };
 use secrecy::SecretString;
@@ -15,11 +18,19 @@ use url::{Position, Url};
 use super::{
     super::{auth::Visitor, error::ApiError},
     CSP, jobs, render,
-    staff::{SameOrigin, StaffOnly, remove_cookie, see_other, set_cookie, visit},
+    staff::{
+        SameOrigin, StaffOnly, device_token, remove_cookie, see_other, set_cookie,
+        set_device_cookie, visit,
+    },
 };
 use crate::{
     db::Origin,
-    services::{Code, Core, email_address::EmailAddress, staff, staff_pages},
+    services::{
+        Code, Core,
+        email_address::EmailAddress,
+        staff,
+        staff_pages::{self, SignedIn},
+    },
 };
 
 pub(super) const SIGN_IN: &str = "/backoffice/sign-in";
@@ -82,29 +93,43 @@ async fn sign_in(
 ) -> Result<Response, ApiError> {
     let Credentials { email, password, return_to } = credentials.0;
     let return_to = page_or_home(return_to.as_deref());
+    let device_token = device_token(request.headers());
+    let device_token = device_token.as_ref();
     let outcome = match email.trim().parse::<EmailAddress>() {
-        Ok(address) => staff_pages::sign_in(core.0, &origin, &address, &password).await,
+        Ok(address) => {
+            staff_pages::sign_in(core.0, &origin, &address, &password, device_token).await
+        }
         Err(_) => Err(Code::InvalidCredentials.into()),
     };
     match outcome {
-        Ok(token) => {
+        Ok(SignedIn { token, device_token }) => {
             // Who signs in anew has left the session before (ASVS 5.0, 7.2.4).
             if let Ok((previous, _)) = visit(request).await {
                 core.staff_sessions.end(core.0, &previous.origin, previous.session_id).await?;
             }
             let mut response = see_other(&return_to);
             set_cookie(&mut response, &token);
+            set_device_cookie(&mut response, &device_token);
             Ok(response)
         }
-        Err(error) if error.code == Code::InvalidCredentials => {
+        Err(error) => {
+            let (name, value, status) = match error.code {
+                // Of every 401 (RFC 9110, 15.5.2); none of the registered schemes is a form.
+                Code::InvalidCredentials => {
+                    (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"), StatusCode::UNAUTHORIZED)
+                }
+                Code::TooManyRequests => {
+                    let wait = error.retry_after.unwrap_or_default().as_secs();
+                    (RETRY_AFTER, wait.into(), StatusCode::TOO_MANY_REQUESTS)
+                }
+                _ => return Err(error.into()),
+            };
             let fault = error.code.message();
             let mut page = render("sign_in.html", context! { fault, email, return_to }, CSP)?;
-            page.set_status(StatusCode::UNAUTHORIZED);
-            // Of every 401 (RFC 9110, 15.5.2); none of the registered schemes is a form.
-            page.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            page.set_status(status);
+            page.headers_mut().insert(name, value);
             Ok(page)
         }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -8,6 +8,7 @@ use poem::{
     Endpoint, FromRequest, IntoResponse, Middleware, Request, RequestBody, Response, Result,
     http::{HeaderMap, HeaderValue, StatusCode, header, uri::Authority},
 };
+use secrecy::SecretString;
 
 use super::{
     super::{
@@ -20,6 +21,7 @@ use crate::{
     db::Actor,
     services::{
         Code, Kind, ServiceError,
+        devices::DEVICE_LIFE,
         sessions::PageToken,
         staff_pages::{self, Visit},
     },
@@ -28,6 +30,9 @@ use crate::{
 /// Browsers take a cookie of such a name only with `Secure`, for every path, and from the host
 /// itself (RFC 6265bis, 4.1.3.2; ASVS 5.0, 3.3.1 and 3.3.3).
 const COOKIE: &str = "__Host-twofold-staff";
+
+/// Tells a browser in which staff has signed in before; it stays when they sign out.
+const DEVICE_COOKIE: &str = "__Host-twofold-device";
 
 /// The layer around pages for staff. The endpoint inside finds the [`Visitor`] in the request's data;
 /// who isn't signed in is led to the sign-in page, or answered 401 when it is no page that they ask for.
@@ -77,7 +82,7 @@ impl<E: Endpoint> Endpoint for StaffOnlyEndpoint<E> {
 pub(super) async fn visit(
     request: &Request,
 ) -> Result<(Caller, Option<PageToken>), ServiceError> {
-    let token = token(request.headers()).ok_or(Code::Unauthenticated)?;
+    let token = cookie(request.headers(), COOKIE).ok_or(Code::Unauthenticated)?;
     let core = auth::core(request).map_err(|error| error.0)?;
     let origin = auth::origin(request, Actor::Anonymous).map_err(|error| error.0)?;
     let Visit { admin_id, session_id, renewed } = staff_pages::visit(core, &origin, &token).await?;
@@ -86,10 +91,15 @@ pub(super) async fn visit(
 }
 
 /// HTTP/2 may cut the cookies into several headers (RFC 9113, 8.2.3).
-fn token(headers: &HeaderMap) -> Option<String> {
+fn cookie(headers: &HeaderMap, name: &str) -> Option<String> {
     let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut cookies = texts.flat_map(Cookie::split_parse).flatten();
-    cookies.find(|cookie| cookie.name() == COOKIE).map(|cookie| cookie.value().to_owned())
+    cookies.find(|cookie| cookie.name() == name).map(|cookie| cookie.value().to_owned())
+}
+
+/// What the last sign-in in this browser gave it.
+pub(super) fn device_token(headers: &HeaderMap) -> Option<SecretString> {
+    cookie(headers, DEVICE_COOKIE).map(Into::into)
 }
 
 /// As a browser says it that follows a link.
@@ -99,16 +109,21 @@ fn wants_page(request: &Request) -> bool {
 
 /// Gives the browser the token.
 pub(super) fn set_cookie(response: &mut Response, token: &PageToken) {
-    put_cookie(response, &token.token, Duration::seconds(token.expires_in));
+    put_cookie(response, COOKIE, &token.token, Duration::seconds(token.expires_in));
+}
+
+/// Gives the browser what tells it at its next sign-in.
+pub(super) fn set_device_cookie(response: &mut Response, token: &str) {
+    put_cookie(response, DEVICE_COOKIE, token, Duration::seconds(DEVICE_LIFE.num_seconds()));
 }
 
 /// Takes it away.
 pub(super) fn remove_cookie(response: &mut Response) {
-    put_cookie(response, "", Duration::ZERO);
+    put_cookie(response, COOKIE, "", Duration::ZERO);
 }
 
-fn put_cookie(response: &mut Response, value: &str, max_age: Duration) {
-    let cookie = Cookie::build((COOKIE, value))
+fn put_cookie(response: &mut Response, name: &str, value: &str, max_age: Duration) {
+    let cookie = Cookie::build((name, value))
         .path("/")
         .secure(true)
         .http_only(true)

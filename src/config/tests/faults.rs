@@ -175,6 +175,18 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
             Expected("passwords.memory_kib", "MEMORY_KIB", "8 KiB for each lane"),
         ),
         (
+            set("TWOFOLD_SERVER__TRUSTED_PROXIES", "10.0.0.1,proxy.hidden"),
+            Expected("server.trusted_proxies", "PROXIES", "IP addresses and networks"),
+        ),
+        (
+            production().variable("TWOFOLD_SERVER__TRUSTED_PROXIES", "10.0.0.0/8,::/0"),
+            Expected("server.trusted_proxies", "PROXIES", "trusts everybody"),
+        ),
+        (
+            set("TWOFOLD_LIMITS__CODE__PER_ACCOUNT", "0"),
+            Expected("limits.code.per_account", "PER_ACCOUNT", "tries from 1 to 1000000"),
+        ),
+        (
             set("TWOFOLD_PASSWORDS__MIN_LENGTH", "7"),
             Expected("passwords.min_length", "MIN_LENGTH", "characters from 8 to 64"),
         ),

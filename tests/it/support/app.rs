@@ -65,6 +65,23 @@ impl Builder {
             .setting("TWOFOLD_DATABASE__POOL_WAIT_MS", &(limit / 3).to_string())
     }
 
+    /// The limits on tries that production has, instead of some that no test reaches. Clients are who
+    /// `X-Forwarded-For` says.
+    pub fn real_limits(self) -> Self {
+        let defaults: toml::Table =
+            include_str!("../../../config/default.toml").parse().expect("TOML");
+        let table = |value: &toml::Value| value.as_table().expect("a table").clone();
+        let mut builder = self.setting("TWOFOLD_SERVER__TRUSTED_PROXIES", "127.0.0.1");
+        for (action, tries) in table(&defaults["limits"]) {
+            for (name, value) in table(&tries) {
+                let variable = format!("TWOFOLD_LIMITS__{action}__{name}").to_uppercase();
+                builder =
+                    builder.setting(&variable, &value.as_integer().expect("a number").to_string());
+            }
+        }
+        builder
+    }
+
     /// A product's own routes.
     pub fn routes(mut self, routes: Route) -> Self {
         self.additions.routes = routes;

@@ -32,6 +32,8 @@ pub struct StaffLoginRequest {
     pub email: Email,
     /// The password.
     pub password: SecretText,
+    /// As the last sign-in from this device gave it.
+    pub device_token: Option<SecretText>,
 }
 
 /// A refresh token.
@@ -67,6 +69,15 @@ pub struct StaffTokenPair {
     pub expires_in: i64,
     /// The life of the refresh token in seconds.
     pub refresh_expires_in: i64,
+    /// Of a sign-in: keep it on this device, and send it with the next one.
+    #[oai(skip_serializing_if_is_none)]
+    pub device_token: Option<String>,
+}
+
+impl From<staff::SignedIn> for StaffTokenPair {
+    fn from(signed_in: staff::SignedIn) -> Self {
+        Self { device_token: Some(signed_in.device_token), ..signed_in.tokens.into() }
+    }
 }
 
 impl From<sessions::TokenPair> for StaffTokenPair {
@@ -77,6 +88,7 @@ impl From<sessions::TokenPair> for StaffTokenPair {
             token_type: "Bearer".to_owned(),
             expires_in: pair.expires_in,
             refresh_expires_in: pair.refresh_expires_in,
+            device_token: None,
         }
     }
 }
@@ -128,9 +140,11 @@ impl AuthApi {
         core: Data<&Arc<Core>>,
         body: Body<StaffLoginRequest>,
     ) -> Answer<StaffTokenPair> {
-        let StaffLoginRequest { email, password } = body.0;
-        let pair = staff::login(core.0, &origin, &email.0, &password.0).await?;
-        Ok(ApiResponse::success(pair.into()))
+        let StaffLoginRequest { email, password, device_token } = body.0;
+        let device_token = device_token.map(|token| token.0);
+        let signed_in =
+            staff::login(core.0, &origin, &email.0, &password.0, device_token.as_ref()).await?;
+        Ok(ApiResponse::success(signed_in.into()))
     }
 
     /// Exchange a refresh token
@@ -185,7 +199,11 @@ impl AuthApi {
 
 impl Example for StaffLoginRequest {
     fn example() -> Self {
-        Self { email: Email::example(), password: SecretText("correct horse battery".into()) }
+        Self {
+            email: Email::example(),
+            password: SecretText("correct horse battery".into()),
+            device_token: Some(SecretText("eyJ0eXAiOiJkZXZpY2Urand0In0.e30.c2ln".into())),
+        }
     }
 }
 
@@ -212,6 +230,7 @@ impl Example for StaffTokenPair {
             token_type: "Bearer".to_owned(),
             expires_in: 1800,
             refresh_expires_in: 3600,
+            device_token: Some("eyJ0eXAiOiJkZXZpY2Urand0In0.e30.c2ln".to_owned()),
         }
     }
 }

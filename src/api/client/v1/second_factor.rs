@@ -182,8 +182,9 @@ impl SecondFactorApi {
         core: Data<&Arc<Core>>,
         body: Body<ConfirmTotpRequest>,
     ) -> Answer<RecoveryCodes> {
-        let (id, code) = (auth.account_id, &body.0.code);
-        let recovery_codes = second_factor::confirm(core.0, &auth.origin, id, code).await?;
+        let (id, session_id, code) = (auth.account_id, auth.session_id, &body.0.code);
+        let recovery_codes =
+            second_factor::confirm(core.0, &auth.origin, id, session_id, code).await?;
         Ok(ApiResponse::success(RecoveryCodes { recovery_codes }))
     }
 

@@ -250,3 +250,86 @@ impl Ends {
 fn lock(ends: &Mutex<Ends>) -> MutexGuard<'_, Ends> {
     ends.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> OpenSession {
+        let (account_id, time) = (Uuid::from_u128(2), DateTime::UNIX_EPOCH);
+        OpenSession { account_id, expires_at: time, authenticated_at: time }
+    }
+
+    #[test]
+    fn a_session_from_the_cache_is_covered_by_what_the_bus_has_heard() {
+        let (moment, second) = (Instant::now(), TimeDelta::seconds(1));
+        let time = DateTime::UNIX_EPOCH + second * 1_000_000;
+        let pulse = Pulse {
+            as_of: moment,
+            database_time: time,
+            since: time - second * 50,
+            server: time - second * 3600,
+        };
+        let cached = |read_at| Cached { session: session(), read_at, server: pulse.server };
+        let later = |seconds| moment + Duration::from_secs(seconds);
+        assert!(cached(time).is_covered(&pulse, moment));
+        assert!(cached(time - second * 10).is_covered(&pulse, later(1)));
+        assert!(cached(pulse.since).is_covered(&pulse, moment));
+        assert!(!cached(pulse.since - second).is_covered(&pulse, moment), "before it heard");
+        let elsewhere = Cached { server: time, ..cached(time) };
+        assert!(!elsewhere.is_covered(&pulse, moment), "another server");
+        assert!(!cached(time + second).is_covered(&pulse, moment), "the clock was put back");
+        assert!(cached(time + second).is_covered(&pulse, later(1)), "it was read since");
+        let long = Pulse { since: time - second * 3600, ..pulse };
+        assert!(cached(time - second * 59).is_covered(&long, moment));
+        assert!(!cached(time - second * 59).is_covered(&long, later(1)), "too old");
+        assert!(!cached(time - second * 300).is_covered(&long, moment), "too old");
+    }
+
+    #[test]
+    fn ends_are_remembered_by_session_and_by_account_and_none_is_lost_when_there_are_too_many() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let (a, b, c) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
+        let mut ends = Ends::default();
+        assert!(ends.last(a, b).is_none());
+        ends.note(a, at(1));
+        ends.note(b, at(2));
+        let last = |ends: &Ends, session, account| ends.last(session, account).map(|end| end.moment);
+        assert_eq!(last(&ends, a, c), Some(at(1)));
+        assert_eq!(last(&ends, c, b), Some(at(2)));
+        assert_eq!(last(&ends, a, b), Some(at(2)), "the later one counts");
+        assert_eq!(last(&ends, b, a), Some(at(2)));
+        assert_eq!(last(&ends, c, c), None);
+        for number in 0..ENDS as u128 {
+            ends.note(Uuid::from_u128(1000 + number), at(3));
+        }
+        assert!(ends.noted.len() < ENDS);
+        assert_eq!(last(&ends, a, b), Some(at(3)));
+        assert_eq!(last(&ends, c, c), Some(at(3)), "it may have been any");
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_an_end_was_noted_does_not_count_whenever_it_is_kept() {
+        let clock = Clock::default();
+        let bus = Bus::new(clock.clone(), crate::adapters::random::Random);
+        let cache = Cache::in_process(clock.clone());
+        let check = SessionCheck::new(Realm::Client, clock.clone(), cache, bus);
+        let id = Uuid::from_u128(1);
+        for noted in [id, session().account_id] {
+            let before = clock.moment();
+            check.keep(id, session(), before);
+            assert_eq!(check.kept(id), Some(session()));
+            lock(&check.ends).note(noted, clock.moment());
+            assert_eq!(check.kept(id), None);
+            check.keep(id, session(), before);
+            assert_eq!(check.kept(id), None, "it was read before");
+            check.keep(id, session(), clock.moment());
+            assert_eq!(check.kept(id), Some(session()), "it was read since");
+        }
+        clock.advance(TimeDelta::milliseconds(900));
+        assert_eq!(check.kept(id), Some(session()));
+        clock.advance(TimeDelta::milliseconds(100));
+        assert_eq!(check.kept(id), None);
+    }
+}

@@ -15,6 +15,8 @@ mod backoffice_mails;
 mod backoffice_users;
 mod bodies;
 mod breaking;
+mod bus;
+mod cache;
 mod clean_up;
 mod client_account;
 mod client_auth;

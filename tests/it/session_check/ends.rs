@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use twofold::{db::Origin, services::staff};
 
 use super::*;
-use crate::support::app::ADMIN;
+use crate::support::{app::ADMIN, frozen::Frozen};
 
 /// What ends a user's session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,8 +105,10 @@ enum Fault {
     Flushed,
     Killed,
     Stopped,
-    /// Nobody hears, for as long as this lasts.
+    /// Nobody hears, for as long as this lasts, and everybody knows that.
     Deaf,
+    /// From now on nobody hears, and nobody knows that yet.
+    Hung,
 }
 
 /// Ends all connections that listen, and those that take their place.
@@ -134,36 +136,32 @@ async fn each_way_counts(mut stage: Stage, fault: Fault) {
         stage.well().await;
         stage.assert_open(WHO, &bystander).await;
         stage.assert_open(WHO, &opened.token).await;
-        let deafening = match fault {
-            Fault::None => None,
+        let (mut deafening, mut hanging) = (None, None);
+        match fault {
+            Fault::None => {}
             Fault::Flushed => {
                 let () = stage.redis().ask("FLUSHALL", &[]).await;
-                None
             }
-            Fault::Killed => {
-                stage.redis.as_mut().expect("there is one").kill();
-                None
+            Fault::Killed => stage.redis.as_mut().expect("there is one").kill(),
+            Fault::Stopped => stage.redis().signal(Signal::STOP),
+            Fault::Deaf => {
+                deafening = Some(deafen(&stage));
+                wait(async || stage.b.core.bus.pulse().is_none().then_some(())).await;
             }
-            Fault::Stopped => {
-                stage.redis().signal(Signal::STOP);
-                None
-            }
-            Fault::Deaf => Some(deafen(&stage)),
-        };
-        if fault == Fault::Deaf {
-            wait(async || stage.b.core.bus.pulse().is_none().then_some(())).await;
+            Fault::Hung => hanging = Some(Frozen::listeners(&stage.db.url).await),
         }
         opened.end(&stage, &admin).await;
         stage.assert_ended(WHO, &opened.token).await;
         stage.assert_open(WHO, &bystander).await;
         match fault {
-            Fault::None | Fault::Deaf => {}
+            Fault::None | Fault::Deaf | Fault::Hung => {}
             Fault::Flushed => {
                 let () = stage.redis().ask("FLUSHALL", &[]).await;
             }
             Fault::Killed => stage.redis.as_mut().expect("there is one").start_again().await,
             Fault::Stopped => stage.redis().signal(Signal::CONT),
         }
+        drop(hanging);
         if let Some(deafening) = deafening {
             deafening.abort();
         }
@@ -194,6 +192,11 @@ async fn c04_so_it_does_without_redis() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c04_so_it_does_while_nobody_hears() {
     each_way_counts(Stage::set().await, Fault::Deaf).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c04_so_it_does_when_all_stop_hearing_without_a_word() {
+    each_way_counts(Stage::set().await, Fault::Hung).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,24 +1,16 @@
 //! What processes tell each other, and whether they know what they have not heard.
 
 use std::{
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::{TcpListener, UnixStream},
-};
-use tokio_postgres::config::Host;
 use twofold::{
     adapters::{clock::Clock, random::Random},
     db::{Bus, Topic},
 };
 
-use crate::support::{TestDb, cluster::connect, wait};
+use crate::support::{TestDb, cluster::connect, pg_proxy::PgProxy, wait};
 
 const SESSIONS: &str = "twofold_sessions";
 
@@ -94,53 +86,19 @@ async fn an_old_pulse_is_none() {
 #[tokio::test]
 async fn a_bus_to_which_nothing_comes_through_has_no_pulse() {
     let db = TestDb::create().await;
-    let config: tokio_postgres::Config = db.url.parse().expect("an address");
-    let Some(Host::Unix(folder)) = config.get_hosts().first() else { panic!("it has a socket") };
-    let socket = folder.join(".s.PGSQL.5432");
-    let (name, user) = (config.get_dbname().expect("named"), config.get_user().expect("named"));
-    let listener_socket = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-    let port = listener_socket.local_addr().expect("bound").port();
-    let swallowed = Arc::new(AtomicUsize::new(0));
-    let forwarding = tokio::spawn({
-        let swallowed = swallowed.clone();
-        async move {
-            while let Ok((outside, _)) = listener_socket.accept().await {
-                let inside = UnixStream::connect(&socket).await.expect("the server's backlog");
-                let (mut from_client, mut to_client) = outside.into_split();
-                let (mut from_server, mut to_server) = inside.into_split();
-                tokio::spawn(async move {
-                    let _ = tokio::io::copy(&mut from_client, &mut to_server).await;
-                });
-                let swallowed = swallowed.clone();
-                tokio::spawn(async move {
-                    let mut head = [0; 5];
-                    while from_server.read_exact(&mut head).await.is_ok() {
-                        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
-                        let mut body = vec![0; length as usize - 4];
-                        if from_server.read_exact(&mut body).await.is_err() {
-                            return;
-                        }
-                        if head[0] == b'A' {
-                            swallowed.fetch_add(1, SeqCst);
-                        } else if to_client.write_all(&[&head[..], &body].concat()).await.is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-        }
-    });
+    let proxy = PgProxy::to(&db.url).await;
     let (bus, ..) = listener();
-    let url = format!("postgresql://{user}@127.0.0.1:{port}/{name}");
-    let running = tokio::spawn(bus.clone().run(url.into()));
+    let running = tokio::spawn(bus.clone().run(proxy.url.clone().into()));
+    wait(async || bus.pulse()).await;
+    proxy.swallow_notifications();
+    wait(async || bus.pulse().is_none().then_some(())).await;
     // It gives up and tries again, in vain.
     let deadline = tokio::time::timeout(Duration::from_secs(30), async {
-        while swallowed.load(SeqCst) < 2 {
+        while proxy.swallowed() < 2 {
             assert_eq!(bus.pulse(), None);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     });
     deadline.await.expect("it tries again");
     running.abort();
-    forwarding.abort();
 }

@@ -76,9 +76,10 @@ async fn form(
     target: Query<Target>,
 ) -> Result<Response, ApiError> {
     let admin = match visit(request).await {
-        Ok((visitor, _)) => Some(staff::current(core.0, visitor.account_id).await?.email),
+        Ok((visitor, _)) => staff::current(core.0, visitor.account_id).await.ok(),
         Err(_) => None,
     };
+    let admin = admin.map(|admin| admin.email);
     let return_to = page_or_home(target.return_to.as_deref());
     Ok(render("sign_in.html", context! { admin, return_to }, CSP)?)
 }

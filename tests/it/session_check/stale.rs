@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::support::{frozen::Frozen, rounds};
+use crate::support::{frozen::Frozen, pg_proxy::PgProxy, rounds};
 
 impl Stage {
     /// What Redis has of a session that both know.
@@ -127,6 +127,24 @@ async fn c04_what_comes_from_redis_counts_as_long_as_the_bus_has_heard() {
     stage.log_out(&token).await;
     until(BOUND);
     stage.b.get(WHO).bearer(&token).send().await.assert_error(401, "session_ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn c04_what_was_read_before_the_end_and_comes_after_it_is_not_kept() {
+    let db = TestDb::create().await;
+    let proxy = PgProxy::to(&db.url).await;
+    let app = TestApp::builder().setting("TWOFOLD_JOBS__IN_PROCESS", "false");
+    let app = process(&db, None, app).database_url(&proxy.url).start().await;
+    let token = token(&app, &add_user(&app, &db).await).await;
+    proxy.hold_next_row();
+    let reading = tokio::spawn(app.get(WHO).bearer(&token).send());
+    proxy.held().await;
+    // On another connection.
+    let log_out = app.post("/api/v1/auth/logout", json!({"scope": "local"})).bearer(&token);
+    assert_eq!(log_out.send().await.status, 204);
+    proxy.release();
+    assert_eq!(reading.await.expect("answered").status, 200, "it was asked before");
+    app.get(WHO).bearer(&token).send().await.assert_error(401, "session_ended");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -47,7 +47,9 @@ impl Cache {
                 let key = redis.server().key(key);
                 redis.call(async |client| client.get(key).await).await
             }
-            Place::Process(memory, _) => Ok(memory.get(&key.to_owned()).map(|value| value.to_vec())),
+            Place::Process(memory, _) => {
+                Ok(memory.get(&key.to_owned()).map(|value| value.to_vec()))
+            }
         }
     }
 

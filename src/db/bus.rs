@@ -167,7 +167,8 @@ impl Bus {
         url: &SecretString,
         begun: &mut impl FnMut(),
     ) -> Result<Infallible, DbError> {
-        let failed = |error| DbError::Unavailable(Chain(&error as &diesel::ConnectionError).to_string());
+        let failed =
+            |error| DbError::Unavailable(Chain(&error as &diesel::ConnectionError).to_string());
         let (alive, mut ended) = oneshot::channel::<Infallible>();
         let hear = {
             let bus = self.clone();

@@ -295,7 +295,8 @@ mod tests {
         assert!(ends.last(a, b).is_none());
         ends.note(a, at(1));
         ends.note(b, at(2));
-        let last = |ends: &Ends, session, account| ends.last(session, account).map(|end| end.moment);
+        let last =
+            |ends: &Ends, session, account| ends.last(session, account).map(|end| end.moment);
         assert_eq!(last(&ends, a, c), Some(at(1)));
         assert_eq!(last(&ends, c, b), Some(at(2)));
         assert_eq!(last(&ends, a, b), Some(at(2)), "the later one counts");

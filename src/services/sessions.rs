@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    events::RefreshTokenReused,
     limits::{Action, Who},
     session_check::{OpenSession, SessionCheck},
     tokens::{Claims, Subject, TokenKind, Tokens},
@@ -48,6 +49,7 @@ pub struct Sessions {
 /// What a sign-in or a refresh answers with.
 #[derive(Debug, Clone)]
 pub struct TokenPair {
+    pub session_id: Uuid,
     pub access_token: String,
     pub refresh_token: String,
     /// The life of the access token in seconds.
@@ -174,6 +176,10 @@ impl Sessions {
             );
         }
         self.revoke(&mut tx, session.id).await?;
+        if self.realm == Realm::Client {
+            let (user_id, session_id) = (session.account_id, session.id);
+            core.jobs.publish(core, &mut tx, &RefreshTokenReused { user_id, session_id }).await?;
+        }
         tx.commit().await?;
         tracing::warn!(session_id = %session.id, "a refresh token was used again: the session is ended");
         Err(Code::RefreshTokenReused.into())
@@ -302,6 +308,7 @@ impl Sessions {
         let access_token =
             self.tokens.sign(TokenKind::Access, subject, random.id(now), now, end)?;
         Ok(TokenPair {
+            session_id: subject.session_id,
             access_token,
             refresh_token,
             expires_in: (end - now).num_seconds(),

@@ -148,10 +148,25 @@ fn queries_stand_in_db_only() {
 #[test]
 fn sql_never_asks_for_the_time() {
     // Heartbeats, and the times at which sessions were read, are compared between processes: the clocks of
-    // several machines would have to agree.
+    // several machines would have to agree. `doctor` asks whether they do.
     forbid_except(
         "db",
-        &["jobs/workers.rs", "bus.rs", "open_sessions.rs"],
-        &["now()", "NOW()", "dsl::now", "CURRENT_TIMESTAMP", "_timestamp()"],
+        &["jobs/workers.rs", "bus.rs", "open_sessions.rs", "inspect.rs"],
+        &[" now()", "(now()", "NOW()", "dsl::now", "CURRENT_TIMESTAMP", "_timestamp()"],
     );
+}
+
+/// Each condition of `docs/security.md` has a test that its number finds.
+#[test]
+fn the_conditions_of_security_have_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/security.md")).expect("the page");
+    let numbers: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| c")?.split(' ').next()).collect();
+    assert!(numbers.len() >= 18, "{numbers:?}");
+    let all: String =
+        ["", "../tests"].into_iter().flat_map(sources).map(|(_, text)| text).collect();
+    for number in numbers {
+        assert!(all.contains(&format!("fn c{number}_")), "c{number} has no test");
+    }
 }

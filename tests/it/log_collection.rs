@@ -180,8 +180,12 @@ async fn several_sinks_have_the_same_lines() {
         for line in &mut collected {
             line.as_object_mut().expect("an object").remove("stream_id");
         }
-        let local = stage.local(category);
+        let mut local = stage.local(category);
         assert!(!of_request(&local, "mine-1").is_empty(), "{category}: {local:?}");
+        // Two threads at the same time may be told to one sink in another order than to the other.
+        for lines in [&mut collected, &mut local] {
+            lines.sort_by_key(|line| format!("{}{}", line["timestamp"], line["statement"]));
+        }
         assert_eq!(collected, local, "{category}");
     }
     let terminal = instance.stderr();
@@ -243,7 +247,10 @@ async fn while_redis_is_stopped_requests_are_answered_and_no_line_is_lost() {
     stop(&mut instance);
     let (application, sql) = (stage.local("application"), stage.local("sql"));
     for id in &ids {
-        assert_eq!(of_request(&application, id).len(), 1, "{id}");
+        // The first of them also tells that Redis can't count its try.
+        let lines = of_request(&application, id);
+        let answered = lines.iter().filter(|line| line["message"] == "answered");
+        assert_eq!(answered.count(), 1, "{id}");
         assert!(!of_request(&sql, id).is_empty(), "{id}");
     }
     assert!(application.iter().any(|line| line["message"] == "stopped"));

@@ -5,6 +5,7 @@
 //! than the whole period is refused and changes nothing. So nobody who goes on trying is kept out for longer.
 
 mod local;
+mod shared;
 
 use std::{
     fmt,
@@ -15,6 +16,9 @@ use std::{
 use chrono::{DateTime, Utc};
 
 use local::Local;
+use shared::Shared;
+
+use super::redis::Kept;
 
 /// What a budget holds, and in which time all of it comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,19 +83,48 @@ impl Standing {
     }
 }
 
-/// Takes tries from budgets, of this process alone.
-#[derive(Default)]
+/// Takes tries from budgets: those of all processes where there is a Redis, and always those of this one.
+///
+/// What this process has seen is a part of what all have seen, so where it refuses, Redis would. So a flood costs
+/// Redis nothing; and when Redis is away, hangs or has lost what it knew, nothing is open that this process knows to
+/// be used up.
 pub struct Limiter {
     local: Local,
+    shared: Option<Shared>,
 }
 
 impl Limiter {
+    /// Without a Redis one of this process alone.
+    #[must_use]
+    pub fn new(redis: Option<Kept>) -> Self {
+        Self { local: Local::default(), shared: redis.map(Shared::new) }
+    }
+
     /// Tries at the cost of these budgets, one after the other up to the first that refuses: what comes behind
-    /// it is not charged. Returns how each of them stands.
+    /// it is not charged. Returns how each of them stands. No budget may be there twice.
     pub async fn take(&self, charges: &[Charge], now: DateTime<Utc>) -> Vec<Standing> {
-        let spent = self.local.take(charges, now.timestamp_micros());
+        let now = now.timestamp_micros();
+        let local = self.local.take(charges, now);
+        let is_refused = local.last().is_some_and(|spent| *spent < 0);
+        let spent = match &self.shared {
+            Some(shared) if !is_refused => match shared.take(charges, now).await {
+                Ok(shared) => shared
+                    .into_iter()
+                    .zip(local)
+                    .map(|(of_all, own)| stricter(of_all, own))
+                    .collect(),
+                // The kept connection has told of it.
+                Err(_) => local,
+            },
+            _ => local,
+        };
         charges.iter().zip(spent).map(|(charge, spent)| Standing::of(charge.quota, spent)).collect()
     }
+}
+
+/// Of two numbers as [`Standing::of`] takes them, of which the second is no refusal.
+fn stricter(of_all: i64, own: i64) -> i64 {
+    if of_all < 0 { of_all } else { of_all.max(own) }
 }
 
 /// In seconds: waiting any shorter would be for nothing.

@@ -39,10 +39,7 @@ where
 }
 
 #[handler]
-async fn page(
-    Data(visitor): Data<&Visitor>,
-    core: Data<&Arc<Core>>,
-) -> Result<Response, ApiError> {
+async fn page(Data(visitor): Data<&Visitor>, core: Data<&Arc<Core>>) -> Result<Response, ApiError> {
     let admin = staff::current(core.0, visitor.0.account_id).await?.email;
     Ok(render("jobs.html", context! { admin }, CSP)?)
 }

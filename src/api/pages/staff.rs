@@ -79,9 +79,7 @@ impl<E: Endpoint> Endpoint for StaffOnlyEndpoint<E> {
 ///
 /// # Errors
 /// As [`staff_pages::visit`]; [`Code::Unauthenticated`] without a cookie.
-pub(super) async fn visit(
-    request: &Request,
-) -> Result<(Caller, Option<PageToken>), ServiceError> {
+pub(super) async fn visit(request: &Request) -> Result<(Caller, Option<PageToken>), ServiceError> {
     let token = cookie(request.headers(), COOKIE).ok_or(Code::Unauthenticated)?;
     let core = auth::core(request).map_err(|error| error.0)?;
     let origin = auth::origin(request, Actor::Anonymous).map_err(|error| error.0)?;

@@ -4,7 +4,10 @@
 use reqwest::Method;
 use rustix::process::Signal;
 use tokio::task::JoinHandle;
-use twofold::{db::Origin, services::staff};
+use twofold::{
+    db::Origin,
+    services::{deletion, staff},
+};
 
 use super::*;
 use crate::support::{app::ADMIN, frozen::Frozen};
@@ -17,18 +20,24 @@ enum Way {
     LogOutEverywhere,
     EndOne,
     ReuseRefreshToken,
+    ChangePassword,
     ResetPassword,
     Suspend,
+    WantDeletion,
+    Erase,
 }
 
-const WAYS: [Way; 7] = [
+const WAYS: [Way; 10] = [
     Way::LogOut,
     Way::LogOutOthers,
     Way::LogOutEverywhere,
     Way::EndOne,
     Way::ReuseRefreshToken,
+    Way::ChangePassword,
     Way::ResetPassword,
     Way::Suspend,
+    Way::WantDeletion,
+    Way::Erase,
 ];
 
 impl Way {
@@ -84,6 +93,12 @@ impl Opened {
                 let reuse = stage.a.post("/api/v1/auth/refresh", body).send().await;
                 reuse.assert_error(401, "refresh_token_reused");
             }
+            Way::ChangePassword => {
+                let body =
+                    json!({"current_password": PASSWORD, "new_password": "staple battery horse"});
+                let change = stage.a.post("/api/v1/users/me/change-password", body).bearer(other);
+                change.send().await.assert_done();
+            }
             Way::ResetPassword => {
                 let body = json!({"token": reset, "new_password": "staple battery horse"});
                 stage.a.post("/api/v1/auth/reset-password", body).send().await.assert_done();
@@ -93,6 +108,17 @@ impl Opened {
                 let path = format!("/api/v1/backoffice/users/{id}/suspend");
                 let suspend = stage.a.post(&path, json!({"reason": "A test."})).bearer(admin);
                 suspend.send().await.data();
+            }
+            Way::WantDeletion => {
+                let delete = stage.a.request(Method::DELETE, "/api/v1/users/me").bearer(other);
+                assert_eq!(delete.send().await.status, 204);
+            }
+            Way::Erase => {
+                let id = claims(&stage.a, token).sub;
+                let due = "UPDATE users SET deletion_due_at = created_at WHERE id =";
+                stage.sql(&format!("{due} '{id}'")).await;
+                let origin = Origin::system("test");
+                assert_eq!(deletion::erase_due(&stage.a.core, &origin, 10).await.expect("done"), 1);
             }
         }
     }

@@ -6,7 +6,10 @@ mod stale;
 mod trips;
 
 use std::{
-    sync::{Arc, atomic::{AtomicUsize, Ordering::Relaxed}},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +23,10 @@ use twofold::{
         auth::{ClientAuth, RecentClientAuth, StaffAuth},
         envelope::{Answer, ApiResponse},
     },
-    services::{Core, tokens::{Claims, TokenKind}},
+    services::{
+        Core,
+        tokens::{Claims, TokenKind},
+    },
 };
 use uuid::Uuid;
 

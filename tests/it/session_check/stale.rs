@@ -186,7 +186,8 @@ async fn c04_what_is_changed_by_hand_counts_as_soon() {
     ] {
         let token = text(&stage.a.admin_login().await["access_token"]);
         stage.assert_open(STAFF_WHO, &token).await;
-        let stored = async || stage.redis().ask::<Vec<String>>("KEYS", &["*backoffice*"]).await.pop();
+        let stored =
+            async || stage.redis().ask::<Vec<String>>("KEYS", &["*backoffice*"]).await.pop();
         wait(stored).await;
         stage.sql(sql).await;
         assert_soon_refused(&stage, STAFF_WHO, &token).await;

@@ -7,11 +7,7 @@ use std::sync::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::{
-        TcpListener, UnixStream,
-        tcp::OwnedWriteHalf,
-        unix,
-    },
+    net::{TcpListener, UnixStream, tcp::OwnedWriteHalf, unix},
     sync::Notify,
     task::{JoinHandle, JoinSet},
 };

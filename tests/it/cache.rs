@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_mins(1);
 
 async fn keeps_its_word(cache: Cache) {
     assert_eq!(cache.get("a").await.expect("asked"), None);
-    for value in [&b"one"[..], b"", &[0, 255, b'\r', b'\n'], &[7; 100_000]] {
+    for value in [&b"one"[..], b"", &[0, 255, b'\r', b'\n'], &vec![7; 100_000]] {
         cache.set("a", value, LONG).await.expect("set");
         assert_eq!(cache.get("a").await.expect("asked").as_deref(), Some(value));
     }

@@ -18,6 +18,7 @@ use poem::web::Data;
 use poem_openapi::{Object, OpenApi, OpenApiService, types::Example};
 use serde_json::{Value, json};
 use twofold::{
+    adapters::redis::Kept,
     api::{
         ApiVersion, Surface,
         auth::{ClientAuth, RecentClientAuth, StaffAuth},
@@ -217,7 +218,7 @@ impl Stage {
 async fn is_well(app: &TestApp) {
     hears(app).await;
     let redis = &app.core.redis;
-    wait(async || redis.as_ref().is_none_or(|redis| redis.is_connected()).then_some(())).await;
+    wait(async || redis.as_ref().is_none_or(Kept::is_connected).then_some(())).await;
 }
 
 #[track_caller]

@@ -22,6 +22,7 @@ pub use telemetry::{collector, log_dirs, logging, observe};
 
 use crate::{
     adapters::{
+        cache::Cache,
         clock::Clock,
         limiter::Limiter,
         mailer::{BrevoOptions, Mailer, Transport},
@@ -39,7 +40,7 @@ use crate::{
         },
     },
     config::{self, RealmAuth, Settings},
-    db::{Db, Logged, PoolSettings, SqlLog, sessions::Realm},
+    db::{Bus, Db, Logged, PoolSettings, SqlLog, sessions::Realm},
     jobs::{self, Registry, Worker},
     server::{self, Listener, TlsFiles},
     services::{
@@ -52,6 +53,7 @@ use crate::{
         one_time_codes::CodeKey,
         passwords::{Costs, Passwords, Policy, Scheme},
         second_factor::SecondFactors,
+        session_check::SessionCheck,
         sessions::Sessions,
         tokens::{Tokens, hs256},
     },
@@ -152,6 +154,16 @@ pub fn core(
     if let Some(redis) = redis.clone() {
         metrics.watch_redis(move || (redis.is_connected(), redis.failures()));
     }
+    let cache = redis.clone().map_or_else(|| Cache::in_process(clock.clone()), Cache::in_redis);
+    let bus = Bus::new(clock.clone(), Random);
+    let sessions = |realm, secret: &SecretString, auth: &RealmAuth| Sessions {
+        realm,
+        tokens: Tokens::new(realm, secret),
+        check: SessionCheck::new(realm, clock.clone(), cache.clone(), bus.clone()),
+        access: TimeDelta::seconds(auth.access_seconds.into()),
+        idle: TimeDelta::seconds(auth.idle_seconds.into()),
+        absolute: TimeDelta::seconds(auth.absolute_seconds.into()),
+    };
     Ok(Core {
         db,
         metrics,
@@ -172,12 +184,14 @@ pub fn core(
         jobs: Arc::new(registry.jobs(
             TimeDelta::days(settings.jobs.history_days.into()),
             Duration::from_millis(settings.jobs.heartbeat_ms),
+            bus.clone(),
         )),
         second_factors: Arc::new(SecondFactors::new(data_secret, mails.mailer.product())),
         mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
         redis,
+        bus,
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })
@@ -278,16 +292,6 @@ pub fn application(
         releases: releases.collect(),
     };
     api::application(core, options, additions)
-}
-
-fn sessions(realm: Realm, secret: &SecretString, auth: &RealmAuth) -> Sessions {
-    Sessions {
-        realm,
-        tokens: Tokens::new(realm, secret),
-        access: TimeDelta::seconds(auth.access_seconds.into()),
-        idle: TimeDelta::seconds(auth.idle_seconds.into()),
-        absolute: TimeDelta::seconds(auth.absolute_seconds.into()),
-    }
 }
 
 /// The configured ways to send mail: where there are two, the second is for when the first takes none.

@@ -8,7 +8,7 @@
 //!         └─────────┬─────────┘
 //!                services           rules, authorization, transactions; no HTTP types
 //!         ┌─────────┴─────────┐
-//!        db                adapters PostgreSQL (diesel)  |  mail, storage, clock, randomness
+//!        db                adapters PostgreSQL (diesel)  |  mail, storage, caches, clock, randomness
 //! ```
 //!
 //! Arrows run down only (`tests/it/architecture.rs` keeps it so). `config` is read by

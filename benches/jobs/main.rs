@@ -99,7 +99,7 @@ async fn pickup(report: &mut Report, stage: &Stage) {
 /// What telling other processes costs those who store jobs.
 async fn wake(report: &mut Report, stage: &Stage) {
     report.line("Eight at a time store jobs, a transaction each, while nobody works on them");
-    let (silent, _) = stage.silent_process().await;
+    let silent = stage.silent_process().await;
     let (telling, teller) = stage.another_process().await;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..=ROUNDS {

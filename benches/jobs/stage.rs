@@ -18,7 +18,7 @@ use twofold::{
     config::Settings,
     db::migrations,
     embedded::postgres::{Options, Postgres},
-    jobs::{self, Context, Handler, JobError, Registry},
+    jobs::{Context, Handler, JobError, Registry},
     services::{Core, jobs::Job},
 };
 
@@ -59,15 +59,15 @@ pub struct Stage {
 /// A worker that runs.
 pub struct Working {
     stop: watch::Sender<bool>,
-    tasks: Vec<JoinHandle<()>>,
+    worker: JoinHandle<()>,
+    bus: JoinHandle<()>,
 }
 
 impl Working {
     pub async fn stop(self) {
         let _ = self.stop.send(true);
-        for task in self.tasks {
-            task.await.expect("it ends");
-        }
+        self.worker.await.expect("it ends");
+        self.bus.abort();
     }
 }
 
@@ -114,30 +114,24 @@ impl Stage {
         let (settings, database, core) = core(&self.url, slots).await;
         let (stop, stopped) = watch::channel(false);
         let worker = bootstrap::worker(&settings, &database, &core, Arc::new(registry()));
-        let listening =
-            jobs::listen(core.jobs.waker.clone(), self.url.clone().into(), stopped.clone());
-        let tasks = vec![tokio::spawn(worker.run(stopped)), tokio::spawn(listening)];
+        let bus = tokio::spawn(core.bus.clone().run(self.url.clone().into()));
+        let worker = tokio::spawn(worker.run(stopped));
         tokio::task::yield_now().await;
-        Working { stop, tasks }
+        Working { stop, worker, bus }
     }
 
     /// What another process has that stores jobs and tells of them.
     pub async fn another_process(&self) -> (Core, JoinHandle<()>) {
-        let (core, stop) = self.silent_process().await;
-        let telling =
-            jobs::tell(core.jobs.waker.clone(), self.url.clone().into(), stop.subscribe());
-        let telling = tokio::spawn(async move {
-            telling.await;
-            drop(stop);
-        });
+        let core = self.silent_process().await;
+        let telling = tokio::spawn(core.bus.clone().run(self.url.clone().into()));
         (core, telling)
     }
 
     /// The same, but it tells nobody.
-    pub async fn silent_process(&self) -> (Core, watch::Sender<bool>) {
+    pub async fn silent_process(&self) -> Core {
         let (_, _, core) = core(&self.url, 1).await;
         core.db.ping().await.expect("the database");
-        (core, watch::channel(false).0)
+        core
     }
 
     pub async fn execute(&self, sql: &str) {

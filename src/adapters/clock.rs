@@ -1,8 +1,11 @@
 //! The only source of the current time, so that tests can move it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicI64, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
@@ -23,6 +26,13 @@ impl Clock {
         (Utc::now() + ahead).trunc_subsecs(6)
     }
 
+    /// A moment to measure from, which no correction of the system's time moves.
+    #[must_use]
+    pub fn moment(&self) -> Instant {
+        let ahead = self.ahead.load(Ordering::Relaxed);
+        Instant::now() + Duration::from_micros(ahead.try_into().unwrap_or(0))
+    }
+
     /// Moves this clock and its clones. For tests.
     pub fn advance(&self, by: TimeDelta) {
         let by = by.num_microseconds().unwrap_or(i64::MAX);
@@ -38,9 +48,10 @@ mod tests {
     fn clones_move_together_and_have_microseconds() {
         let clock = Clock::default();
         let clone = clock.clone();
-        let before = clone.now();
+        let (before, moment) = (clone.now(), clone.moment());
         clock.advance(TimeDelta::hours(2));
         assert!(clone.now() - before >= TimeDelta::hours(2));
+        assert!(clone.moment() - moment >= Duration::from_hours(2));
         assert_eq!(clock.now().timestamp_subsec_nanos() % 1000, 0);
     }
 }

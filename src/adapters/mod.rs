@@ -1,8 +1,10 @@
-//! The outside world besides the database: time, randomness, mail, storage, the kernel.
+//! The outside world besides the database: time, randomness, caches, mail, storage, the kernel.
 
+pub mod cache;
 pub mod clock;
 pub mod limiter;
 pub mod mailer;
+pub mod memory;
 pub mod random;
 pub mod redis;
 pub mod scheduling;

@@ -17,13 +17,13 @@ use super::{
 use crate::{
     adapters::limiter::Tally,
     db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
-    services::{Core, ServiceError, accounts, staff},
+    services::{Core, ServiceError, accounts, staff, tokens::Claims},
 };
 
 /// A signed-in user of the client API.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT", checker = "check_user")]
-pub struct ClientAuth(Caller<User>);
+pub struct ClientAuth(Caller);
 
 /// A signed-in user who has proved lately who it is: see [`RECENT`](crate::services::sessions::RECENT).
 /// Documents say so by `x-step-up` (`document/operations.rs`).
@@ -34,24 +34,25 @@ pub struct ClientAuth(Caller<User>);
     bearer_format = "JWT",
     checker = "check_recent_user"
 )]
-pub struct RecentClientAuth(Caller<User>);
+pub struct RecentClientAuth(Caller);
 
 /// A signed-in member of the staff.
 #[derive(SecurityScheme)]
 #[oai(ty = "bearer", rename = "StaffToken", bearer_format = "JWT", checker = "check_admin")]
-pub struct StaffAuth(Caller<Admin>);
+pub struct StaffAuth(Caller);
 
 /// Who asks, in which session, and where the request comes from.
-pub struct Caller<T> {
-    pub account: T,
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub account_id: Uuid,
     pub session_id: Uuid,
     pub origin: Origin,
 }
 
 macro_rules! gives_its_caller {
-    ($auth:ident, $account:ident) => {
+    ($auth:ident, $accounts:ident, $account:ident) => {
         impl Deref for $auth {
-            type Target = Caller<$account>;
+            type Target = Caller;
 
             fn deref(&self) -> &Self::Target {
                 &self.0
@@ -59,46 +60,50 @@ macro_rules! gives_its_caller {
         }
 
         impl $auth {
-            /// Gives the account away.
-            #[must_use]
-            pub fn into_account(self) -> $account {
-                self.0.account
+            /// Reads the account: one statement.
+            ///
+            /// # Errors
+            /// As its service has it.
+            pub async fn account(&self, core: &Core) -> Result<$account, ApiError> {
+                Ok($accounts::current(core, self.0.account_id).await?)
             }
         }
     };
 }
-gives_its_caller!(ClientAuth, User);
-gives_its_caller!(RecentClientAuth, User);
-gives_its_caller!(StaffAuth, Admin);
+gives_its_caller!(ClientAuth, accounts, User);
+gives_its_caller!(RecentClientAuth, accounts, User);
+gives_its_caller!(StaffAuth, staff, Admin);
 
-async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
-    let (account, session_id) =
-        accounts::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = origin(request, Actor::User(account.id))?;
-    Ok(Caller { account, session_id, origin })
+async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller> {
+    let core = core(request)?;
+    let claims = core.client_sessions.authenticate(core, &bearer.token).await.map_err(ApiError)?;
+    Ok(caller(request, &claims, Actor::User(claims.sub))?)
 }
 
-async fn check_recent_user(request: &Request, bearer: Bearer) -> Result<Caller<User>> {
-    let caller = check_user(request, bearer).await?;
+async fn check_recent_user(request: &Request, bearer: Bearer) -> Result<Caller> {
     let core = core(request)?;
-    core.client_sessions.require_recent(core, caller.session_id).await.map_err(ApiError)?;
-    Ok(caller)
+    let claims = core.client_sessions.authenticate_recent(core, &bearer.token).await;
+    let claims = claims.map_err(ApiError)?;
+    Ok(caller(request, &claims, Actor::User(claims.sub))?)
+}
+
+fn caller(request: &Request, claims: &Claims, actor: Actor) -> Result<Caller, ApiError> {
+    let origin = origin(request, actor)?;
+    Ok(Caller { account_id: claims.sub, session_id: claims.sid, origin })
 }
 
 /// Whom the cookie of pages has let in (`pages/staff.rs`); in the data of requests.
 #[derive(Clone)]
-pub(super) struct Visitor(pub Arc<Caller<Admin>>);
+pub(super) struct Visitor(pub Arc<Caller>);
 
-async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller<Admin>> {
+async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller> {
     if let Some(Visitor(visitor)) = request.data() {
-        let (account, session_id) = (visitor.account.clone(), visitor.session_id);
         let origin = origin(request, visitor.origin.actor)?;
-        return Ok(Caller { account, session_id, origin });
+        return Ok(Caller { origin, ..*visitor.clone() });
     }
-    let (account, session_id) =
-        staff::authenticate(core(request)?, &bearer.token).await.map_err(ApiError)?;
-    let origin = origin(request, Actor::Admin(account.id))?;
-    Ok(Caller { account, session_id, origin })
+    let core = core(request)?;
+    let claims = core.staff_sessions.authenticate(core, &bearer.token).await.map_err(ApiError)?;
+    Ok(caller(request, &claims, Actor::Admin(claims.sub))?)
 }
 
 pub(super) fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {

@@ -20,18 +20,16 @@ pub struct Background {
 }
 
 impl Background {
-    /// Tells the workers of other processes of jobs that are stored here, and keeps the connection to Redis.
+    /// Keeps the connections to other processes and to Redis.
     #[must_use]
     pub fn start(database: &Database, core: &Core) -> Self {
         jobs::metrics::watch(core);
-        let (stop, stopped) = watch::channel(false);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(jobs::tell(core.jobs.waker.clone(), database.direct_url.clone(), stopped));
         let mut connections = JoinSet::new();
+        connections.spawn(core.bus.clone().run(database.direct_url.clone()));
         if let Some(redis) = &core.redis {
             connections.spawn(redis.clone().keep());
         }
-        Self { stop, tasks, connections }
+        Self { stop: watch::Sender::new(false), tasks: JoinSet::new(), connections }
     }
 
     /// Works on jobs as well.
@@ -42,11 +40,8 @@ impl Background {
         core: &Core,
         registry: Registry,
     ) {
-        let stopped = self.stop.subscribe();
         let worker = worker(settings, database, core, Arc::new(registry));
-        self.tasks.spawn(worker.run(stopped.clone()));
-        let (waker, url) = (core.jobs.waker.clone(), database.direct_url.clone());
-        self.tasks.spawn(jobs::listen(waker, url, stopped));
+        self.tasks.spawn(worker.run(self.stop.subscribe()));
     }
 
     /// Lets what runs end, for a while after the time that jobs have for it.

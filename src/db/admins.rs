@@ -5,10 +5,7 @@ use diesel::{pg::Pg, prelude::*};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
-use super::{
-    Conn,
-    schema::{admin_sessions, admins},
-};
+use super::{Conn, schema::admins};
 
 /// A member of the staff.
 #[derive(Debug, Clone, Queryable, Selectable)]
@@ -102,27 +99,12 @@ pub async fn lock_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<A
         .optional()
 }
 
-/// The admin of a session that has not ended, in one statement.
+/// The admin with this identifier.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn find_by_session(
-    conn: &mut Conn,
-    session_id: Uuid,
-    now: DateTime<Utc>,
-) -> QueryResult<Option<Admin>> {
-    admins::table
-        .inner_join(admin_sessions::table.on(admin_sessions::account_id.eq(admins::id)))
-        .filter(
-            admin_sessions::id
-                .eq(session_id)
-                .and(admin_sessions::expires_at.gt(now))
-                .and(admin_sessions::revoked_at.is_null()),
-        )
-        .select(Admin::as_select())
-        .first(conn)
-        .await
-        .optional()
+pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Admin>> {
+    admins::table.find(id).select(Admin::as_select()).first(conn).await.optional()
 }
 
 /// Replaces the password of `old_hash`; `false` when that is not theirs any more.

@@ -4,6 +4,7 @@
 //! database for the time: it is handed the transaction's.
 
 pub mod admins;
+mod bus;
 pub mod cleanup;
 mod connect;
 mod error;
@@ -17,6 +18,7 @@ pub mod mails;
 mod manager;
 pub mod migrations;
 pub mod notifications;
+pub mod open_sessions;
 mod pool;
 mod pulse;
 pub mod schema;
@@ -31,6 +33,7 @@ pub mod user_sessions;
 pub mod user_totp;
 pub mod users;
 
+pub use bus::{Bus, Pulse, Topic};
 pub use connect::is_url;
 pub use error::DbError;
 use like::contains;

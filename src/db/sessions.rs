@@ -194,24 +194,6 @@ pub async fn revoke_all(
     Ok(())
 }
 
-/// When the account last proved who it is within the session.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn authenticated_at(
-    conn: &mut Conn,
-    realm: Realm,
-    id: Uuid,
-) -> QueryResult<Option<DateTime<Utc>>> {
-    let found: Option<(Option<DateTime<Utc>>, DateTime<Utc>)> = on!(realm, table => table::table
-        .find(id)
-        .select((table::authenticated_at, table::created_at))
-        .first(conn)
-        .await
-        .optional()?);
-    Ok(found.map(|(authenticated_at, created_at)| authenticated_at.unwrap_or(created_at)))
-}
-
 /// The account has proved who it is.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Conn, contains,
     keyset::{Window, sortable},
-    schema::{user_sessions, users},
+    schema::users,
     text_enum,
 };
 
@@ -145,24 +145,6 @@ pub async fn lock_by_email(conn: &mut Conn, email: &str) -> QueryResult<Option<U
         .filter(users::email.eq(email))
         .select(User::as_select())
         .for_update()
-        .first(conn)
-        .await
-        .optional()
-}
-
-/// The user of a session that has not expired, and whether it is not revoked: one statement.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn find_by_session(
-    conn: &mut Conn,
-    session_id: Uuid,
-    now: DateTime<Utc>,
-) -> QueryResult<Option<(User, bool)>> {
-    users::table
-        .inner_join(user_sessions::table.on(user_sessions::account_id.eq(users::id)))
-        .filter(user_sessions::id.eq(session_id).and(user_sessions::expires_at.gt(now)))
-        .select((User::as_select(), user_sessions::revoked_at.is_null()))
         .first(conn)
         .await
         .optional()

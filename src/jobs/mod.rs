@@ -8,7 +8,6 @@ pub mod metrics;
 mod registry;
 mod scheduler;
 mod users;
-mod wake;
 pub mod worker;
 
 use crate::services::{
@@ -26,7 +25,6 @@ pub use handler::{Context, Handler, JobError};
 use logs::PruneLogs;
 pub use registry::Registry;
 use users::EraseUsers;
-pub use wake::{listen, tell};
 pub use worker::{Options, Worker};
 
 /// Everything that comes with Twofold. A feature adds its jobs here, a line each.

@@ -11,7 +11,10 @@ use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::handler::{Context, Handler, JobError};
-use crate::services::jobs::{Event, Jobs, Schedule, Subscriptions, Waker};
+use crate::{
+    db::Bus,
+    services::jobs::{Event, Jobs, Schedule, Subscriptions, Waker},
+};
 
 type Doing = Pin<Box<dyn Future<Output = Result<Option<Value>, JobError>> + Send>>;
 
@@ -58,13 +61,13 @@ impl Registry {
 
     /// What the services need to know of it.
     #[must_use]
-    pub fn jobs(&self, history: TimeDelta, heartbeat: Duration) -> Jobs {
+    pub fn jobs(&self, history: TimeDelta, heartbeat: Duration, bus: Bus) -> Jobs {
         let mut subscriptions = Subscriptions::default();
         self.subscriptions.iter().for_each(|subscribe| subscribe(&mut subscriptions));
         Jobs {
             history,
             heartbeat,
-            waker: Waker::default(),
+            waker: Waker::new(bus),
             subscriptions,
             schedules: self.schedules.clone(),
             queues: self.queues.iter().map(|name| (*name).to_owned()).collect(),

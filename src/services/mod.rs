@@ -23,6 +23,7 @@ pub mod passwords;
 pub mod reactions;
 mod sealing;
 pub mod second_factor;
+pub mod session_check;
 pub mod sessions;
 pub mod sign_in;
 pub mod staff;
@@ -36,7 +37,7 @@ use chrono::TimeDelta;
 
 use crate::{
     adapters::{clock::Clock, random::Random, redis::Kept, storage::Storage},
-    db::Db,
+    db::{Bus, Db},
     telemetry::metrics::Metrics,
 };
 
@@ -50,6 +51,7 @@ pub type Result<T, E = ServiceError> = std::result::Result<T, E>;
 #[derive(Clone)]
 pub struct Core {
     pub db: Db,
+    pub bus: Bus,
     pub clock: Clock,
     pub random: Random,
     pub passwords: Arc<passwords::Passwords>,

@@ -7,7 +7,7 @@ use super::{
     cursors::{ListRequest, Listed},
 };
 use crate::db::{
-    Origin, sessions,
+    Origin,
     user_sessions::{self, UserSession, UserSessionFilter, UserSessionSort},
 };
 
@@ -38,7 +38,7 @@ pub async fn end(core: &Core, origin: &Origin, user_id: Uuid, session_id: Uuid) 
     if !user_sessions::is_open(&mut tx, user_id, session_id, now).await? {
         return Err(Code::NotFound.into());
     }
-    sessions::revoke(&mut tx, core.client_sessions.realm, session_id, now).await?;
+    core.client_sessions.revoke(&mut tx, session_id).await?;
     Ok(tx.commit().await?)
 }
 

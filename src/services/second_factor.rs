@@ -129,26 +129,26 @@ fn picture(text: &str) -> Result<String> {
 pub async fn confirm(
     core: &Core,
     origin: &Origin,
-    user: &User,
+    user_id: Uuid,
     session_id: Uuid,
     code: &str,
 ) -> Result<Vec<String>> {
     core.limits.check(origin, Action::Code, Who::Session(session_id)).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let found = user_totp::find(&mut tx, user.id).await?.ok_or(Code::SecondFactorNotEnabled)?;
+    let found = user_totp::find(&mut tx, user_id).await?.ok_or(Code::SecondFactorNotEnabled)?;
     if found.confirmed_at.is_some() {
         return Err(Code::SecondFactorEnabled.into());
     }
     if now - found.created_at > ENROLMENT_LIFE {
         return Err(Code::SecondFactorNotEnabled.into());
     }
-    if !use_totp(core, &mut tx, user.id, found, code).await? {
+    if !use_totp(core, &mut tx, user_id, found, code).await? {
         return Err(Code::InvalidSecondFactor.into());
     }
-    user_totp::confirm(&mut tx, user.id, now).await?;
-    let codes = replace_recovery_codes(core, &mut tx, user.id).await?;
-    publish(core, &mut tx, user.id, FactorChange::Enabled).await?;
+    user_totp::confirm(&mut tx, user_id, now).await?;
+    let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
+    publish(core, &mut tx, user_id, FactorChange::Enabled).await?;
     tx.commit().await?;
     Ok(codes)
 }

@@ -12,6 +12,7 @@ use super::{
     Code, Core, Result,
     events::RefreshTokenReused,
     limits::{Action, Who},
+    session_check::{OpenSession, SessionCheck},
     tokens::{Claims, Subject, TokenKind, Tokens},
 };
 use crate::{
@@ -36,6 +37,7 @@ const MAX_USER_AGENT: usize = 512;
 pub struct Sessions {
     pub realm: Realm,
     pub tokens: Tokens,
+    pub check: SessionCheck,
     /// The life of an access token.
     pub access: TimeDelta,
     /// The life of a refresh token: a session that isn't refreshed ends then.
@@ -173,7 +175,7 @@ impl Sessions {
                 now,
             );
         }
-        sessions::revoke(&mut tx, self.realm, session.id, now).await?;
+        self.revoke(&mut tx, session.id).await?;
         if self.realm == Realm::Client {
             let (user_id, session_id) = (session.account_id, session.id);
             core.jobs.publish(core, &mut tx, &RefreshTokenReused { user_id, session_id }).await?;
@@ -223,20 +225,19 @@ impl Sessions {
     /// When the database fails.
     pub async fn end(&self, core: &Core, origin: &Origin, session_id: Uuid) -> Result<()> {
         let mut tx = core.db.begin(origin).await?;
-        let now = tx.now;
-        sessions::revoke(&mut tx, self.realm, session_id, now).await?;
+        self.revoke(&mut tx, session_id).await?;
         Ok(tx.commit().await?)
     }
 
-    /// Whether the account has proved lately who it is: by signing in, or by a step-up.
+    /// Ends one session in a transaction.
     ///
     /// # Errors
-    /// [`Code::StepUpRequired`] if it hasn't.
-    pub async fn require_recent(&self, core: &Core, session_id: Uuid) -> Result<()> {
-        let mut conn = core.db.conn().await?;
-        let at = sessions::authenticated_at(&mut conn, self.realm, session_id).await?;
-        let is_recent = at.is_some_and(|at| core.clock.now() - at <= RECENT);
-        if is_recent { Ok(()) } else { Err(Code::StepUpRequired.into()) }
+    /// When the database fails.
+    pub async fn revoke(&self, tx: &mut Tx, session_id: Uuid) -> Result<()> {
+        let now = tx.now;
+        sessions::revoke(tx, self.realm, session_id, now).await?;
+        self.check.ends(tx, session_id);
+        Ok(())
     }
 
     /// Ends all sessions of an account but `except`, and sign-ins that are under way.
@@ -248,15 +249,35 @@ impl Sessions {
         if self.realm == Realm::Client {
             user_login_challenges::delete_all(tx, account_id).await?;
         }
-        Ok(sessions::revoke_all(tx, self.realm, account_id, except, now).await?)
+        sessions::revoke_all(tx, self.realm, account_id, except, now).await?;
+        self.check.ends(tx, account_id);
+        Ok(())
     }
 
-    /// Checks an access token, but not yet its session.
+    /// Tells whose access token it is, and of which session, which is open.
     ///
     /// # Errors
-    /// As [`Tokens::verify`].
-    pub fn verify_access(&self, token: &str, now: DateTime<Utc>) -> Result<Claims> {
-        self.tokens.verify(TokenKind::Access, token, now)
+    /// As [`Tokens::verify`] and [`SessionCheck::check`].
+    pub async fn authenticate(&self, core: &Core, token: &str) -> Result<Claims> {
+        let claims = self.tokens.verify(TokenKind::Access, token, core.clock.now())?;
+        self.check.check(core, &claims).await?;
+        Ok(claims)
+    }
+
+    /// The same of an account that has proved lately who it is: by signing in, or by a step-up.
+    ///
+    /// # Errors
+    /// [`Code::StepUpRequired`] if it hasn't.
+    pub async fn authenticate_recent(&self, core: &Core, token: &str) -> Result<Claims> {
+        let now = core.clock.now();
+        let claims = self.tokens.verify(TokenKind::Access, token, now)?;
+        let is_recent = |session: &OpenSession| now - session.authenticated_at <= RECENT;
+        // A proof is told to nobody: whoever knows of none asks.
+        let known = self.check.check(core, &claims).await?;
+        if is_recent(&known) || is_recent(&self.check.read(core, &claims).await?) {
+            return Ok(claims);
+        }
+        Err(Code::StepUpRequired.into())
     }
 
     /// A token that keeps a session: one to refresh with, or one for pages.

@@ -5,17 +5,14 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, Result, email_address::EmailAddress, sessions::PageToken, staff, tokens::TokenKind,
+    Core, Result, email_address::EmailAddress, sessions::PageToken, staff, tokens::TokenKind,
 };
-use crate::db::{
-    Origin,
-    admins::{self, Admin},
-};
+use crate::db::Origin;
 
 /// Somebody who may see pages.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    pub admin: Admin,
+    pub admin_id: Uuid,
     pub session_id: Uuid,
     /// Takes the place of the token that was shown.
     pub renewed: Option<PageToken>,
@@ -47,15 +44,14 @@ pub async fn sign_in(
     Ok(SignedIn { token, device_token })
 }
 
-/// Tells whose token it is: one statement, unless it is time for another token.
+/// Tells whose token it is, and gives another one when it is time.
 ///
 /// # Errors
-/// [`Code::InvalidToken`], [`Code::TokenExpired`] or [`Code::SessionEnded`].
+/// As [`Sessions::authenticate`](super::sessions::Sessions::authenticate).
 pub async fn visit(core: &Core, origin: &Origin, token: &str) -> Result<Visit> {
     let (sessions, now) = (&core.staff_sessions, core.clock.now());
     let claims = sessions.tokens.verify(TokenKind::Page, token, now)?;
-    let admin = admins::find_by_session(&mut *core.db.conn().await?, claims.sid, now).await?;
-    let admin = admin.ok_or(Code::SessionEnded)?;
+    sessions.check.check(core, &claims).await?;
     let renewed = sessions.renew_for_pages(core, origin, &claims).await?;
-    Ok(Visit { admin, session_id: claims.sid, renewed })
+    Ok(Visit { admin_id: claims.sub, session_id: claims.sid, renewed })
 }

@@ -10,11 +10,7 @@ use futures_util::future::join_all;
 use poem::{EndpointExt, Route, handler, web::Data};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::{
-    net::{TcpListener, UnixStream},
-    sync::Notify,
-};
-use tokio_postgres::config::Host;
+use tokio::sync::Notify;
 use twofold::{
     api::error::ApiError,
     db::{Origin, migrations},
@@ -28,6 +24,7 @@ use crate::support::{
     cluster,
     frozen::Frozen,
     http::{Answer, Request},
+    pg_proxy::PgProxy,
     rounds,
 };
 
@@ -67,21 +64,8 @@ async fn a_database_that_hangs_is_503_and_well_again_when_it_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn so_it_is_over_tcp() {
     let postgres = cluster::start(&cluster::folder("hung-tcp"), &["fsync=off"]).await;
-    let url: tokio_postgres::Config = postgres.url().parse().expect("an address");
-    let Some(Host::Unix(folder)) = url.get_hosts().first() else { panic!("it has a socket") };
-    let socket = folder.join(".s.PGSQL.5432");
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
-    let port = listener.local_addr().expect("bound").port();
-    let forwarding = tokio::spawn(async move {
-        while let Ok((mut outside, _)) = listener.accept().await {
-            let mut inside = UnixStream::connect(&socket).await.expect("the server's backlog");
-            tokio::spawn(async move {
-                let _ = tokio::io::copy_bidirectional(&mut outside, &mut inside).await;
-            });
-        }
-    });
-    hangs_and_recovers(&postgres, &format!("postgresql://twofold@127.0.0.1:{port}/twofold")).await;
-    forwarding.abort();
+    let proxy = PgProxy::to(&postgres.url()).await;
+    hangs_and_recovers(&postgres, &proxy.url).await;
 }
 
 /// What a transaction of a test waits for before its commit.

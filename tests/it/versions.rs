@@ -40,13 +40,13 @@ impl ApiV2 {
     async fn me(
         &self,
         auth: ClientAuth,
-        _core: Data<&Arc<Core>>,
+        core: Data<&Arc<Core>>,
         /// How much of it.
         #[oai(validator(maximum(value = "3")))]
         depth: Query<Option<u32>>,
     ) -> Answer<AccountV2> {
         let _ = depth;
-        Ok(ApiResponse::success(AccountV2 { login: auth.into_account().email }))
+        Ok(ApiResponse::success(AccountV2 { login: auth.account(core.0).await?.email }))
     }
 
     /// An old way

@@ -5,6 +5,8 @@
 //! operation asks of its caller, the page's visitors are asked as well. Other operations don't take the
 //! cookie.
 
+use std::sync::Arc;
+
 use minijinja::context;
 use poem::{
     Endpoint, EndpointExt, PathPattern, Request, Response, Result, Route,
@@ -15,6 +17,7 @@ use poem::{
 };
 
 use super::{super::auth::Visitor, super::error::ApiError, csp, render, staff::StaffOnly};
+use crate::services::{Core, staff};
 
 pub(super) const PAGE: &str = "/backoffice/jobs";
 
@@ -36,8 +39,8 @@ where
 }
 
 #[handler]
-fn page(Data(visitor): Data<&Visitor>) -> Result<Response, ApiError> {
-    let admin = &visitor.0.account.email;
+async fn page(Data(visitor): Data<&Visitor>, core: Data<&Arc<Core>>) -> Result<Response, ApiError> {
+    let admin = staff::current(core.0, visitor.0.account_id).await?.email;
     Ok(render("jobs.html", context! { admin }, CSP)?)
 }
 

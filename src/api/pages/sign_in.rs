@@ -28,6 +28,7 @@ use crate::{
     services::{
         Code, Core,
         email_address::EmailAddress,
+        staff,
         staff_pages::{self, SignedIn},
     },
 };
@@ -69,8 +70,16 @@ pub(super) fn lead_to(request: &Request) -> Response {
 }
 
 #[handler]
-async fn form(request: &Request, target: Query<Target>) -> Result<Response, ApiError> {
-    let admin = visit(request).await.ok().map(|(visitor, _)| visitor.account.email);
+async fn form(
+    request: &Request,
+    core: Data<&Arc<Core>>,
+    target: Query<Target>,
+) -> Result<Response, ApiError> {
+    let admin = match visit(request).await {
+        Ok((visitor, _)) => staff::current(core.0, visitor.account_id).await.ok(),
+        Err(_) => None,
+    };
+    let admin = admin.map(|admin| admin.email);
     let return_to = page_or_home(target.return_to.as_deref());
     Ok(render("sign_in.html", context! { admin, return_to }, CSP)?)
 }

@@ -18,7 +18,7 @@ use super::{
     sign_in,
 };
 use crate::{
-    db::{Actor, admins::Admin},
+    db::Actor,
     services::{
         Code, Kind, ServiceError,
         devices::DEVICE_LIFE,
@@ -79,15 +79,13 @@ impl<E: Endpoint> Endpoint for StaffOnlyEndpoint<E> {
 ///
 /// # Errors
 /// As [`staff_pages::visit`]; [`Code::Unauthenticated`] without a cookie.
-pub(super) async fn visit(
-    request: &Request,
-) -> Result<(Caller<Admin>, Option<PageToken>), ServiceError> {
+pub(super) async fn visit(request: &Request) -> Result<(Caller, Option<PageToken>), ServiceError> {
     let token = cookie(request.headers(), COOKIE).ok_or(Code::Unauthenticated)?;
     let core = auth::core(request).map_err(|error| error.0)?;
     let origin = auth::origin(request, Actor::Anonymous).map_err(|error| error.0)?;
-    let Visit { admin, session_id, renewed } = staff_pages::visit(core, &origin, &token).await?;
-    let origin = auth::origin(request, Actor::Admin(admin.id)).map_err(|error| error.0)?;
-    Ok((Caller { account: admin, session_id, origin }, renewed))
+    let Visit { admin_id, session_id, renewed } = staff_pages::visit(core, &origin, &token).await?;
+    let origin = auth::origin(request, Actor::Admin(admin_id)).map_err(|error| error.0)?;
+    Ok((Caller { account_id: admin_id, session_id, origin }, renewed))
 }
 
 /// HTTP/2 may cut the cookies into several headers (RFC 9113, 8.2.3).

@@ -7,7 +7,6 @@ pub mod control;
 pub mod lists;
 pub mod schedules;
 pub mod stats;
-pub mod wakes;
 pub mod work;
 pub mod workers;
 

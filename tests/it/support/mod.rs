@@ -7,6 +7,7 @@ pub mod connection;
 pub mod contract;
 pub mod frozen;
 pub mod http;
+pub mod pg_proxy;
 pub mod program;
 pub mod redis;
 mod redis_server;

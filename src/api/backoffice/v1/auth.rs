@@ -175,8 +175,8 @@ impl AuthApi {
     ///
     /// The account of the token.
     #[oai(path = "/me", method = "get", operation_id = "get_current_admin")]
-    async fn me(&self, auth: StaffAuth) -> Answer<CurrentAdmin> {
-        Ok(ApiResponse::success(auth.into_account().into()))
+    async fn me(&self, auth: StaffAuth, core: Data<&Arc<Core>>) -> Answer<CurrentAdmin> {
+        Ok(ApiResponse::success(auth.account(core.0).await?.into()))
     }
 
     /// Change one's own password
@@ -191,8 +191,8 @@ impl AuthApi {
     ) -> Result<Json<Done>, ApiError> {
         let ChangeStaffPasswordRequest { current_password, new_password } = body.0;
         let (current, new) = (&current_password.0, &new_password.0);
-        staff::change_password(core.0, &auth.origin, &auth.account, auth.session_id, current, new)
-            .await?;
+        let (admin, session_id) = (auth.account(core.0).await?, auth.session_id);
+        staff::change_password(core.0, &auth.origin, &admin, session_id, current, new).await?;
         Ok(Done::with("The password is changed."))
     }
 }

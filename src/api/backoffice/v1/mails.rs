@@ -247,8 +247,11 @@ impl MailsApi {
         core: Data<&Arc<Core>>,
         body: Body<SendTestMailRequest>,
     ) -> Answer<Mail> {
-        let to = body.0.to.as_ref().map_or(auth.account.email.as_str(), |email| email.0.as_str());
-        let written = managed::send_test(core.0, &auth.origin, to).await?;
+        let to = match body.0.to {
+            Some(email) => email.0.as_str().to_owned(),
+            None => auth.account(core.0).await?.email,
+        };
+        let written = managed::send_test(core.0, &auth.origin, &to).await?;
         Ok(ApiResponse::success(written.into()))
     }
 }

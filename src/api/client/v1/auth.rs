@@ -317,7 +317,7 @@ impl AuthApi {
         body: OptionalBody<LogoutRequest>,
     ) -> Result<NoContent, ApiError> {
         let scope = body.0.and_then(|body| body.scope).map_or(Scope::Local, Into::into);
-        let (user_id, session_id) = (auth.account.id, auth.session_id);
+        let (user_id, session_id) = (auth.account_id, auth.session_id);
         own_sessions::log_out(core.0, &auth.origin, user_id, session_id, scope).await?;
         Ok(NoContent::Done)
     }

@@ -113,7 +113,7 @@ impl NotificationsApi {
         sort: Query<SortText<NotificationSort>>,
     ) -> Answer<CursorPage<Notification>> {
         let request = feed_request(cursor.0, limit.0, &sort.0)?;
-        let filter = NotificationFilter { user_id: auth.account.id, is_read: is_read.0 };
+        let filter = NotificationFilter { user_id: auth.account_id, is_read: is_read.0 };
         let found = notifications::list(core.0, filter, request).await?;
         Ok(ApiResponse::success(found.into()))
     }
@@ -127,7 +127,7 @@ impl NotificationsApi {
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
     ) -> Answer<UnreadNotifications> {
-        let unread = notifications::count_unread(core.0, auth.account.id).await?;
+        let unread = notifications::count_unread(core.0, auth.account_id).await?;
         Ok(ApiResponse::success(UnreadNotifications { unread }))
     }
 
@@ -143,7 +143,7 @@ impl NotificationsApi {
         #[oai(example = "an_id")]
         id: Path<Uuid>,
     ) -> Result<NoContent, ApiError> {
-        notifications::read(core.0, &auth.origin, auth.account.id, id.0).await?;
+        notifications::read(core.0, &auth.origin, auth.account_id, id.0).await?;
         Ok(NoContent::Done)
     }
 
@@ -156,7 +156,7 @@ impl NotificationsApi {
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
     ) -> Result<NoContent, ApiError> {
-        notifications::read_all(core.0, &auth.origin, auth.account.id).await?;
+        notifications::read_all(core.0, &auth.origin, auth.account_id).await?;
         Ok(NoContent::Done)
     }
 }

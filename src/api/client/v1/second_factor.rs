@@ -139,8 +139,8 @@ impl SecondFactorApi {
                 return Err(ServiceError::invalid(vec![fault]).into());
             }
         };
-        let (user, session_id) = (&auth.account, auth.session_id);
-        let valid_until = sign_in::step_up(core.0, &auth.origin, user, session_id, &proof).await?;
+        let (user, session_id) = (auth.account(core.0).await?, auth.session_id);
+        let valid_until = sign_in::step_up(core.0, &auth.origin, &user, session_id, &proof).await?;
         Ok(ApiResponse::success(StepUp { valid_until }))
     }
 
@@ -149,7 +149,7 @@ impl SecondFactorApi {
     /// Never its secrets.
     #[oai(path = "/mfa", method = "get", operation_id = "get_second_factor")]
     async fn status(&self, auth: ClientAuth, core: Data<&Arc<Core>>) -> Answer<SecondFactor> {
-        let status = second_factor::status(core.0, auth.account.id).await?;
+        let status = second_factor::status(core.0, auth.account_id).await?;
         Ok(ApiResponse::success(SecondFactor {
             totp_enabled: status.enabled_at.is_some(),
             totp_enabled_at: status.enabled_at,
@@ -162,7 +162,8 @@ impl SecondFactorApi {
     /// Makes a secret, which counts once `confirm_totp` was given a code of it.
     #[oai(path = "/mfa/totp", method = "post", operation_id = "begin_totp")]
     async fn begin(&self, auth: RecentClientAuth, core: Data<&Arc<Core>>) -> Answer<TotpEnrolment> {
-        let enrolment = second_factor::begin(core.0, &auth.origin, &auth.account).await?;
+        let user = auth.account(core.0).await?;
+        let enrolment = second_factor::begin(core.0, &auth.origin, &user).await?;
         Ok(ApiResponse::success(TotpEnrolment {
             secret: enrolment.secret,
             otpauth_uri: enrolment.uri,
@@ -181,9 +182,9 @@ impl SecondFactorApi {
         core: Data<&Arc<Core>>,
         body: Body<ConfirmTotpRequest>,
     ) -> Answer<RecoveryCodes> {
-        let (user, session_id, code) = (&auth.account, auth.session_id, &body.0.code);
+        let (id, session_id, code) = (auth.account_id, auth.session_id, &body.0.code);
         let recovery_codes =
-            second_factor::confirm(core.0, &auth.origin, user, session_id, code).await?;
+            second_factor::confirm(core.0, &auth.origin, id, session_id, code).await?;
         Ok(ApiResponse::success(RecoveryCodes { recovery_codes }))
     }
 
@@ -196,7 +197,7 @@ impl SecondFactorApi {
         auth: RecentClientAuth,
         core: Data<&Arc<Core>>,
     ) -> Result<NoContent, ApiError> {
-        second_factor::disable(core.0, &auth.origin, auth.account.id).await?;
+        second_factor::disable(core.0, &auth.origin, auth.account_id).await?;
         Ok(NoContent::Done)
     }
 
@@ -205,7 +206,7 @@ impl SecondFactorApi {
     /// In place of all others. They are shown this once.
     #[oai(path = "/mfa/recovery-codes", method = "post", operation_id = "renew_recovery_codes")]
     async fn renew(&self, auth: RecentClientAuth, core: Data<&Arc<Core>>) -> Answer<RecoveryCodes> {
-        let (origin, id) = (&auth.origin, auth.account.id);
+        let (origin, id) = (&auth.origin, auth.account_id);
         let recovery_codes = second_factor::renew_recovery_codes(core.0, origin, id).await?;
         Ok(ApiResponse::success(RecoveryCodes { recovery_codes }))
     }

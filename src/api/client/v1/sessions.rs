@@ -89,7 +89,7 @@ impl SessionsApi {
         sort: Query<SortText<UserSessionSort>>,
     ) -> Answer<CursorPage<Session>> {
         let request = feed_request(cursor.0, limit.0, &sort.0)?;
-        let found = own_sessions::list(core.0, auth.account.id, request).await?;
+        let found = own_sessions::list(core.0, auth.account_id, request).await?;
         let current = auth.session_id;
         let found = found.map(|session| {
             let is_current = session.id == current;
@@ -110,7 +110,7 @@ impl SessionsApi {
         #[oai(example = "an_id")]
         id: Path<Uuid>,
     ) -> Result<NoContent, ApiError> {
-        own_sessions::end(core.0, &auth.origin, auth.account.id, id.0).await?;
+        own_sessions::end(core.0, &auth.origin, auth.account_id, id.0).await?;
         Ok(NoContent::Done)
     }
 }

@@ -121,8 +121,8 @@ impl UsersApi {
     ///
     /// The account of the token.
     #[oai(path = "/me", method = "get", operation_id = "get_current_user")]
-    async fn me(&self, auth: ClientAuth) -> Answer<CurrentUser> {
-        Ok(ApiResponse::success(auth.into_account().into()))
+    async fn me(&self, auth: ClientAuth, core: Data<&Arc<Core>>) -> Answer<CurrentUser> {
+        Ok(ApiResponse::success(auth.account(core.0).await?.into()))
     }
 
     /// Change one's own account
@@ -139,7 +139,7 @@ impl UsersApi {
         let UpdateCurrentUserRequest { name, locale, time_zone } = body.0;
         let (name, locale) = (nullable(name), nullable(locale));
         let changes = ProfileChanges { name, locale, time_zone: nullable(time_zone) };
-        let (id, expected) = (auth.account.id, if_match.expected::<CurrentUser, _>());
+        let (id, expected) = (auth.account_id, if_match.expected::<CurrentUser, _>());
         let user = accounts::update_profile(core.0, &auth.origin, id, expected, changes).await?;
         Ok(ApiResponse::success(user.into()))
     }
@@ -156,15 +156,8 @@ impl UsersApi {
     ) -> Result<Json<Done>, ApiError> {
         let ChangePasswordRequest { current_password, new_password } = body.0;
         let (current, new) = (&current_password.0, &new_password.0);
-        accounts::change_password(
-            core.0,
-            &auth.origin,
-            &auth.account,
-            auth.session_id,
-            current,
-            new,
-        )
-        .await?;
+        let (user, session_id) = (auth.account(core.0).await?, auth.session_id);
+        accounts::change_password(core.0, &auth.origin, &user, session_id, current, new).await?;
         Ok(Done::with("The password is changed."))
     }
 
@@ -180,7 +173,7 @@ impl UsersApi {
         core: Data<&Arc<Core>>,
         body: Body<ChangeEmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
-        change_email::begin(core.0, &auth.origin, auth.account.id, &body.0.email.0).await?;
+        change_email::begin(core.0, &auth.origin, auth.account_id, &body.0.email.0).await?;
         Ok(Done::with("We have sent a code to this address."))
     }
 
@@ -194,7 +187,7 @@ impl UsersApi {
         core: Data<&Arc<Core>>,
         body: Body<ConfirmEmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
-        let (id, session_id, code) = (auth.account.id, auth.session_id, &body.0.code);
+        let (id, session_id, code) = (auth.account_id, auth.session_id, &body.0.code);
         change_email::complete(core.0, &auth.origin, id, session_id, code).await?;
         Ok(Done::with("The address is changed."))
     }
@@ -209,7 +202,7 @@ impl UsersApi {
         auth: RecentClientAuth,
         core: Data<&Arc<Core>>,
     ) -> Result<NoContent, ApiError> {
-        deletion::request(core.0, &auth.origin, auth.account.id).await?;
+        deletion::request(core.0, &auth.origin, auth.account_id).await?;
         Ok(NoContent::Done)
     }
 
@@ -222,7 +215,7 @@ impl UsersApi {
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
     ) -> Answer<CurrentUser> {
-        let user = deletion::cancel(core.0, &auth.origin, auth.account.id).await?;
+        let user = deletion::cancel(core.0, &auth.origin, auth.account_id).await?;
         Ok(ApiResponse::success(user.into()))
     }
 }

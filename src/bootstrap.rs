@@ -157,6 +157,7 @@ pub fn core(
         metrics,
         random: Random,
         // A flood of sign-ins leaves half of what is worked on to other requests.
+        deletion_grace: TimeDelta::days(settings.accounts.deletion_grace_days.into()),
         passwords: Arc::new(passwords(&settings.passwords, max_in_flight(settings).div_ceil(2))?),
         limits: Arc::new(Limits::new(
             limits::budgets(&settings.limits),

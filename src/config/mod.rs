@@ -103,6 +103,7 @@ pub struct Settings {
     pub embedded: Embedded,
     pub auth: Auth,
     pub passwords: Passwords,
+    pub accounts: Accounts,
     pub limits: Limits,
     pub mail: Mail,
     pub jobs: Jobs,
@@ -211,6 +212,13 @@ pub struct Passwords {
     pub memory_kib: u32,
     pub iterations: u32,
     pub parallelism: u32,
+}
+
+/// What users may do with their accounts.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Accounts {
+    pub deletion_grace_days: u32,
 }
 
 /// How mail is sent.

@@ -72,6 +72,7 @@ pub struct MailRecord {
     pub transport: Option<String>,
     pub provider_id: Option<String>,
     pub sent_at: Option<DateTime<Utc>>,
+    pub user_id: Option<Uuid>,
     /// Whether what it was written with was kept, to write it again.
     #[diesel(select_expression = mails::template_values.is_not_null())]
     pub has_values: bool,
@@ -82,6 +83,8 @@ pub struct MailRecord {
 /// What a new row needs.
 pub struct NewMail<'a> {
     pub id: Uuid,
+    /// Whose account it is about: it is erased with the account.
+    pub user_id: Option<Uuid>,
     pub recipient: &'a str,
     pub template: &'a str,
     pub locale: &'a str,
@@ -104,6 +107,7 @@ pub async fn insert(conn: &mut Conn, new: NewMail<'_>) -> QueryResult<Option<Mai
     diesel::insert_into(mails::table)
         .values((
             mails::id.eq(new.id),
+            mails::user_id.eq(new.user_id),
             mails::recipient.eq(new.recipient),
             mails::template.eq(new.template),
             mails::locale.eq(new.locale),

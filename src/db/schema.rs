@@ -155,6 +155,7 @@ diesel::table! {
         transport -> Nullable<Text>,
         provider_id -> Nullable<Text>,
         sent_at -> Nullable<Timestamptz>,
+        user_id -> Nullable<Uuid>,
     }
 }
 
@@ -192,6 +193,7 @@ diesel::table! {
         expires_at -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        new_email -> Nullable<Text>,
     }
 }
 
@@ -249,11 +251,15 @@ diesel::table! {
         last_login_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        locale -> Nullable<Text>,
+        time_zone -> Nullable<Text>,
+        deletion_due_at -> Nullable<Timestamptz>,
     }
 }
 
 diesel::joinable!(admin_sessions -> admins (account_id));
 diesel::joinable!(job_attempts -> jobs (job_id));
+diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
 diesel::joinable!(user_login_challenges -> users (user_id));
 diesel::joinable!(user_one_time_codes -> users (user_id));

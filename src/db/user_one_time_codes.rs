@@ -12,6 +12,7 @@ text_enum! {
     Purpose {
         VerifyEmail = "verify_email",
         ResetPassword = "reset_password",
+        ChangeEmail = "change_email",
     }
 }
 
@@ -20,6 +21,8 @@ pub struct NewCode<'a> {
     pub user_id: Uuid,
     pub purpose: Purpose,
     pub hash: &'a [u8],
+    /// Where it was mailed to, if that is not the account's address yet.
+    pub new_email: Option<&'a str>,
     /// How many wrong tries it survives.
     pub attempts: i32,
     pub expires_at: DateTime<Utc>,
@@ -33,6 +36,7 @@ pub struct NewCode<'a> {
 pub async fn replace(conn: &mut Conn, new: NewCode<'_>) -> QueryResult<()> {
     let fresh = (
         codes::code_hash.eq(new.hash),
+        codes::new_email.eq(new.new_email),
         codes::attempts_left.eq(new.attempts),
         codes::expires_at.eq(new.expires_at),
         codes::created_at.eq(new.now),
@@ -48,7 +52,14 @@ pub async fn replace(conn: &mut Conn, new: NewCode<'_>) -> QueryResult<()> {
     Ok(())
 }
 
-/// Uses a user's code up; `false` when it isn't the current one, too old or tried too often.
+/// What a code that was used up says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Consumed {
+    /// Where it was mailed to, if that was not the account's address yet.
+    pub new_email: Option<String>,
+}
+
+/// Uses a user's code up; `None` when it isn't the current one, too old or tried too often.
 ///
 /// # Errors
 /// When the statement fails.
@@ -58,7 +69,7 @@ pub async fn consume(
     purpose: Purpose,
     hash: &[u8],
     now: DateTime<Utc>,
-) -> QueryResult<bool> {
+) -> QueryResult<Option<Consumed>> {
     let used = diesel::delete(codes::table.find((user_id, purpose)))
         .filter(
             codes::code_hash
@@ -66,9 +77,11 @@ pub async fn consume(
                 .and(codes::expires_at.gt(now))
                 .and(codes::attempts_left.gt(0)),
         )
-        .execute(conn)
-        .await?;
-    Ok(used == 1)
+        .returning(codes::new_email)
+        .get_result(conn)
+        .await
+        .optional()?;
+    Ok(used.map(|new_email| Consumed { new_email }))
 }
 
 /// Whose token it is. Only for tokens that can't be guessed.
@@ -92,6 +105,15 @@ pub async fn owner(
         .first(conn)
         .await
         .optional()
+}
+
+/// Deletes all codes of a user.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_all(conn: &mut Conn, user_id: Uuid) -> QueryResult<()> {
+    diesel::delete(codes::table.filter(codes::user_id.eq(user_id))).execute(conn).await?;
+    Ok(())
 }
 
 /// Counts a wrong try.

@@ -12,7 +12,7 @@ use super::{
     schema::user_sessions,
 };
 
-/// A session that has not ended.
+/// A session as its user sees it.
 #[derive(Debug, Clone, Queryable, Selectable)]
 #[diesel(table_name = user_sessions, check_for_backend(Pg))]
 pub struct UserSession {
@@ -78,6 +78,20 @@ pub async fn list(
     window: &Window<UserSessionSort>,
 ) -> QueryResult<Vec<UserSession>> {
     listed(filter, now, window).select(UserSession::as_select()).load(conn).await
+}
+
+/// A session of the account, whether or not it has ended.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find(conn: &mut Conn, account_id: Uuid, id: Uuid) -> QueryResult<Option<UserSession>> {
+    user_sessions::table
+        .find(id)
+        .filter(user_sessions::account_id.eq(account_id))
+        .select(UserSession::as_select())
+        .first(conn)
+        .await
+        .optional()
 }
 
 /// Whether this is an open session of the account.

@@ -1,7 +1,11 @@
 //! `users`: people who use the client API.
 
 use chrono::{DateTime, Utc};
-use diesel::{pg::Pg, prelude::*};
+use diesel::{
+    pg::Pg,
+    prelude::*,
+    result::{DatabaseErrorKind, Error},
+};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use uuid::Uuid;
@@ -37,6 +41,12 @@ pub struct User {
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// The language that the user reads (BCP 47).
+    pub locale: Option<String>,
+    /// By whose clock the user lives (IANA).
+    pub time_zone: Option<String>,
+    /// When the account is erased, unless the user thinks better of it.
+    pub deletion_due_at: Option<DateTime<Utc>>,
 }
 
 /// What a new row needs.
@@ -44,6 +54,7 @@ pub struct NewUser<'a> {
     pub id: Uuid,
     pub email: &'a str,
     pub name: Option<&'a str>,
+    pub locale: Option<&'a str>,
     pub password_hash: &'a str,
     pub now: DateTime<Utc>,
 }
@@ -58,6 +69,7 @@ pub async fn insert(conn: &mut Conn, new: NewUser<'_>) -> QueryResult<Option<Use
             users::id.eq(new.id),
             users::email.eq(new.email),
             users::name.eq(new.name),
+            users::locale.eq(new.locale),
             users::password_hash.eq(new.password_hash),
             users::status.eq(UserStatus::Active),
             users::created_at.eq(new.now),
@@ -160,22 +172,17 @@ pub async fn find_by_session(
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn replace_unverified(
-    conn: &mut Conn,
-    id: Uuid,
-    name: Option<&str>,
-    password_hash: &str,
-    now: DateTime<Utc>,
-) -> QueryResult<()> {
+pub async fn replace_unverified(conn: &mut Conn, id: Uuid, new: NewUser<'_>) -> QueryResult<User> {
     diesel::update(users::table.find(id).filter(users::email_verified_at.is_null()))
         .set((
-            users::name.eq(name),
-            users::password_hash.eq(password_hash),
-            users::updated_at.eq(now),
+            users::name.eq(new.name),
+            users::locale.eq(new.locale),
+            users::password_hash.eq(new.password_hash),
+            users::updated_at.eq(new.now),
         ))
-        .execute(conn)
-        .await?;
-    Ok(())
+        .returning(User::as_returning())
+        .get_result(conn)
+        .await
 }
 
 /// Marks the address as verified; the time of the first verification stays.
@@ -207,6 +214,81 @@ pub async fn set_password(
     Ok(())
 }
 
+/// Gives the user another address, which is verified; `false`, and of the transaction no more use, when
+/// another user has it.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_email(
+    conn: &mut Conn,
+    id: Uuid,
+    email: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let changed = diesel::update(users::table.find(id))
+        .set((users::email.eq(email), users::email_verified_at.eq(now), users::updated_at.eq(now)))
+        .execute(conn)
+        .await;
+    match changed {
+        Err(Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _)) => Ok(false),
+        changed => Ok(changed? == 1),
+    }
+}
+
+/// The user wants to be deleted then, or no more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_deletion_due(
+    conn: &mut Conn,
+    id: Uuid,
+    due_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> QueryResult<User> {
+    diesel::update(users::table.find(id))
+        .set((users::deletion_due_at.eq(due_at), users::updated_at.eq(now)))
+        .returning(User::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// Locks up to `limit` users who are to be deleted by now.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn lock_due_for_deletion(
+    conn: &mut Conn,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<User>> {
+    users::table
+        .filter(users::deletion_due_at.le(now))
+        .order_by(users::deletion_due_at)
+        .limit(limit)
+        .select(User::as_select())
+        .for_update()
+        .load(conn)
+        .await
+}
+
+/// Deletes a user whose address nobody has verified, with all that is theirs.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_unverified(conn: &mut Conn, id: Uuid) -> QueryResult<()> {
+    let unverified = users::table.find(id).filter(users::email_verified_at.is_null());
+    diesel::delete(unverified).execute(conn).await?;
+    Ok(())
+}
+
+/// Deletes users with all that is theirs alone.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<usize> {
+    diesel::delete(users::table.filter(users::id.eq_any(ids))).execute(conn).await
+}
+
 /// Stores the same password hashed anew.
 ///
 /// # Errors
@@ -231,6 +313,8 @@ pub async fn set_last_login(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> Qu
 #[diesel(table_name = users)]
 pub struct ProfileChanges {
     pub name: Option<Option<String>>,
+    pub locale: Option<Option<String>>,
+    pub time_zone: Option<Option<String>>,
 }
 
 /// Changes what users may change themselves.

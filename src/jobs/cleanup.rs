@@ -24,6 +24,7 @@ pub enum What {
     IdempotencyKeys,
     JobHistory,
     Mails,
+    Notifications,
 }
 
 /// Deletes what is of no use any more.
@@ -49,6 +50,7 @@ impl What {
             Self::JobHistory => vec![(Stale::Jobs, history)],
             // Staff look up what somebody was sent.
             Self::Mails => vec![(Stale::Mails, TimeDelta::days(90))],
+            Self::Notifications => vec![(Stale::Notifications, TimeDelta::days(180))],
         }
     }
 }

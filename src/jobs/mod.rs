@@ -12,15 +12,20 @@ mod wake;
 pub mod worker;
 
 use crate::services::{
-    events::{PasswordChanged, PasswordResetRequested, UserVerified},
+    events::{
+        DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
+        PasswordResetRequested, RefreshTokenReused, SecondFactorChanged, UserVerified,
+    },
     jobs::Schedule,
     mails::DeliverMail,
-    reactions::{Notify, SendPasswordReset, SendWelcome},
+    notices::{Notice, Notify},
+    reactions::{SendPasswordReset, SendWelcome},
 };
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
 use logs::PruneLogs;
 pub use registry::Registry;
+use users::EraseUsers;
 pub use wake::{listen, tell};
 pub use worker::{Options, Worker};
 
@@ -31,15 +36,41 @@ pub fn registry() -> Registry {
         .handle::<DeliverMail>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &PasswordResetRequested| SendPasswordReset { user_id: event.user_id })
+        .on(|event: &NewDeviceSignedIn| {
+            let session_id = event.session_id;
+            Notify { user_id: event.user_id, notice: Notice::NewDevice { session_id } }
+        })
         .on(|event: &PasswordChanged| Notify {
             user_id: event.user_id,
-            about: "password_changed".to_owned(),
+            notice: Notice::PasswordChanged,
+        })
+        .on(|event: &EmailChanged| {
+            let old_email = event.old_email.clone();
+            Notify { user_id: event.user_id, notice: Notice::EmailChanged { old_email } }
+        })
+        .on(|event: &SecondFactorChanged| Notify {
+            user_id: event.user_id,
+            notice: event.change.into(),
+        })
+        .on(|event: &RefreshTokenReused| {
+            let session_id = event.session_id;
+            Notify { user_id: event.user_id, notice: Notice::RefreshTokenReused { session_id } }
+        })
+        .on(|event: &DeletionRequested| Notify {
+            user_id: event.user_id,
+            notice: Notice::DeletionRequested,
+        })
+        .on(|event: &DeletionCancelled| Notify {
+            user_id: event.user_id,
+            notice: Notice::DeletionCancelled,
         })
         .schedule::<CleanUp>(clean_up("tokens", "7 * * * *", What::Tokens))
         .schedule::<CleanUp>(clean_up("sessions", "17 3 * * *", What::Sessions))
         .schedule::<CleanUp>(clean_up("idempotency_keys", "27 * * * *", What::IdempotencyKeys))
         .schedule::<CleanUp>(clean_up("job_history", "37 * * * *", What::JobHistory))
         .schedule::<CleanUp>(clean_up("mails", "47 * * * *", What::Mails))
+        .schedule::<CleanUp>(clean_up("notifications", "57 3 * * *", What::Notifications))
+        .schedule::<EraseUsers>(Schedule::new("deletions", "52 * * * *", EraseUsers {}))
         .schedule::<PruneLogs>(Schedule::new("logs", "5 0 * * *", PruneLogs {}))
 }
 

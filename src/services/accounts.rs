@@ -3,16 +3,17 @@
 //! No answer tells whether an address has an account (ASVS 5.0, 6.3.8).
 
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use minijinja::{Value, context};
 use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, Expected, Result,
+    Code, Core, Expected, FieldError, Result, ServiceError,
     email_address::EmailAddress,
     events::{PasswordChanged, PasswordResetRequested, UserRegistered, UserVerified},
     limits::{Action, Who},
-    mails::{self, DEFAULT_LOCALE, Template},
+    mails::{self, Template, locale_of},
     one_time_codes::{self, CODE_LIFE},
     second_factor,
     sign_in::{Device, lock_by_password},
@@ -20,7 +21,7 @@ use super::{
 use crate::db::{
     Origin, Tx,
     sessions::Realm,
-    user_one_time_codes::Purpose,
+    user_one_time_codes::{self, Purpose},
     users::{self, NewUser, ProfileChanges, User, UserStatus},
 };
 
@@ -29,6 +30,8 @@ pub struct Registration {
     pub email: EmailAddress,
     pub password: SecretString,
     pub name: Option<String>,
+    /// The language to write in.
+    pub locale: Option<String>,
 }
 
 /// Registers an address and mails a code to it. The owner of a known address gets a mail
@@ -46,15 +49,16 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
     let hash = core.passwords.hash(&new.password).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
-    let row = NewUser { id, email, name, password_hash: &hash, now };
-    if let Some(user) = users::insert(&mut tx, row).await? {
+    let locale = new.locale.as_deref();
+    let row = || NewUser { id, email, name, locale, password_hash: &hash, now };
+    if let Some(user) = users::insert(&mut tx, row()).await? {
         core.jobs.publish(core, &mut tx, &UserRegistered { user_id: id }).await?;
         send_verification_code(core, &mut tx, &user).await?;
     } else if let Some(user) = users::lock_by_email(&mut tx, email).await? {
         if user.email_verified_at.is_some() {
-            send(core, &mut tx, email, Template::AlreadyRegistered, context! {}).await?;
+            send_already_registered(core, &mut tx, &user).await?;
         } else {
-            users::replace_unverified(&mut tx, user.id, name, &hash, now).await?;
+            let user = users::replace_unverified(&mut tx, user.id, row()).await?;
             send_verification_code(core, &mut tx, &user).await?;
         }
     }
@@ -77,14 +81,27 @@ pub async fn resend_code(core: &Core, origin: &Origin, email: &EmailAddress) -> 
 }
 
 async fn send_verification_code(core: &Core, tx: &mut Tx, user: &User) -> Result<()> {
-    let code = one_time_codes::issue_code(core, tx, user.id, Purpose::VerifyEmail).await?;
+    let code = one_time_codes::issue_code(core, tx, user.id, Purpose::VerifyEmail, None).await?;
     let values = context! { code, minutes => CODE_LIFE.num_minutes() };
-    send(core, tx, &user.email, Template::VerifyEmail, values).await
+    send(core, tx, user, Template::VerifyEmail, values).await
 }
 
-async fn send(core: &Core, tx: &mut Tx, to: &str, template: Template, values: Value) -> Result<()> {
-    let request = mails::Request { recipient: to, template, locale: DEFAULT_LOCALE, values };
-    core.mails.queue(core, tx, request).await
+/// Tells the owner of an address that somebody has tried to use it for an account.
+pub(super) async fn send_already_registered(core: &Core, tx: &mut Tx, owner: &User) -> Result<()> {
+    send(core, tx, owner, Template::AlreadyRegistered, context! {}).await
+}
+
+async fn send(
+    core: &Core,
+    tx: &mut Tx,
+    user: &User,
+    template: Template,
+    values: Value,
+) -> Result<()> {
+    let (recipient, user_id, locale) = (&user.email, Some(user.id), locale_of(user));
+    core.mails
+        .queue(core, tx, mails::Request { recipient, user_id, template, locale, values })
+        .await
 }
 
 /// Marks an address as verified, for who registered it: anybody can register an address before its
@@ -104,7 +121,7 @@ pub async fn verify_email(
     let found = lock_by_password(core, origin, Action::Code, email, password, device).await?;
     let (mut tx, user) = found.ok_or(Code::InvalidCode)?;
     let right = one_time_codes::consume(core, &mut tx, user.id, Purpose::VerifyEmail, code).await?;
-    if right {
+    if right.is_some() {
         let now = tx.now;
         users::set_email_verified(&mut tx, user.id, now).await?;
         if user.email_verified_at.is_none() {
@@ -112,7 +129,7 @@ pub async fn verify_email(
         }
     }
     tx.commit().await?;
-    if right { Ok(()) } else { Err(Code::InvalidCode.into()) }
+    right.map(|_| ()).ok_or_else(|| Code::InvalidCode.into())
 }
 
 /// Tells whose access token it is, and of which session: one statement.
@@ -176,9 +193,8 @@ pub async fn reset_password(
     let id = id.ok_or(Code::InvalidResetToken)?;
     // The user first, as everywhere: the other way round two requests could wait for each other.
     let user = users::lock(&mut tx, id).await?.ok_or(Code::InvalidResetToken)?;
-    if !one_time_codes::consume(core, &mut tx, id, purpose, token).await? {
-        return Err(Code::InvalidResetToken.into());
-    }
+    let right = one_time_codes::consume(core, &mut tx, id, purpose, token).await?;
+    right.ok_or(Code::InvalidResetToken)?;
     let name = user.name.as_deref().unwrap_or_default();
     let has_factor = second_factor::is_enabled(&mut tx, id).await?;
     policy.check("new_password", password, &[&user.email, name], has_factor)?;
@@ -192,10 +208,45 @@ pub async fn reset_password(
     Ok(tx.commit().await?)
 }
 
+/// Changes the user's own password and ends their sessions but this one.
+///
+/// # Errors
+/// [`Code::InvalidCredentials`] when the current password is wrong, [`Code::ValidationFailed`] for a weak new
+/// one, or [`Code::TooManyRequests`].
+pub async fn change_password(
+    core: &Core,
+    origin: &Origin,
+    user: &User,
+    session_id: Uuid,
+    current: &SecretString,
+    new: &SecretString,
+) -> Result<()> {
+    core.limits.check(origin, Action::Password, Who::Session(session_id)).await?;
+    if !core.passwords.verify(current, Some(&user.password_hash)).await? {
+        return Err(Code::InvalidCredentials.into());
+    }
+    let name = user.name.as_deref().unwrap_or_default();
+    let has_factor = second_factor::is_enabled(&mut *core.db.conn().await?, user.id).await?;
+    core.passwords.policy.check("new_password", new, &[&user.email, name], has_factor)?;
+    let hash = core.passwords.hash(new).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let (id, now) = (user.id, tx.now);
+    let present = users::lock(&mut tx, id).await?;
+    // Hashing takes long enough for the password to change meanwhile.
+    if present.is_none_or(|present| present.password_hash != user.password_hash) {
+        return Err(Code::InvalidCredentials.into());
+    }
+    users::set_password(&mut tx, id, &hash, now).await?;
+    core.client_sessions.end_all(&mut tx, id, Some(session_id)).await?;
+    user_one_time_codes::delete_all(&mut tx, id).await?;
+    core.jobs.publish(core, &mut tx, &PasswordChanged { user_id: id }).await?;
+    Ok(tx.commit().await?)
+}
+
 /// Changes the user's own profile.
 ///
 /// # Errors
-/// [`Code::PreconditionFailed`].
+/// [`Code::PreconditionFailed`], or [`Code::ValidationFailed`] for a time zone that isn't one.
 pub async fn update_profile(
     core: &Core,
     origin: &Origin,
@@ -203,6 +254,12 @@ pub async fn update_profile(
     expected: Expected<User>,
     changes: ProfileChanges,
 ) -> Result<User> {
+    if let Some(Some(name)) = &changes.time_zone
+        && name.parse::<Tz>().is_err()
+    {
+        let fault = FieldError::new("time_zone", "time_zone", "must be the name of a time zone");
+        return Err(ServiceError::invalid(vec![fault]));
+    }
     let mut tx = core.db.begin(origin).await?;
     let now: DateTime<Utc> = tx.now;
     let present = users::lock(&mut tx, id).await?.ok_or(Code::NotFound)?;

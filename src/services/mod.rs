@@ -1,7 +1,9 @@
 //! Business rules, authorization and transaction boundaries. Nothing here knows of HTTP.
 
 pub mod accounts;
+pub mod change_email;
 pub mod cursors;
+pub mod deletion;
 pub mod demo;
 pub mod devices;
 pub mod email_address;
@@ -13,6 +15,8 @@ pub mod idempotency;
 pub mod jobs;
 pub mod limits;
 pub mod mails;
+pub mod notices;
+pub mod notifications;
 pub mod one_time_codes;
 pub mod own_sessions;
 pub mod passwords;
@@ -27,6 +31,8 @@ pub mod tokens;
 pub mod users;
 
 use std::sync::Arc;
+
+use chrono::TimeDelta;
 
 use crate::{
     adapters::{clock::Clock, random::Random, redis::Kept, storage::Storage},
@@ -47,6 +53,8 @@ pub struct Core {
     pub clock: Clock,
     pub random: Random,
     pub passwords: Arc<passwords::Passwords>,
+    /// How long a user may take a deletion back.
+    pub deletion_grace: TimeDelta,
     pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,
     pub second_factors: Arc<second_factor::SecondFactors>,

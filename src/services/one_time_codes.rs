@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{Core, Result, tokens::derive_key};
 use crate::db::{
     Tx,
-    user_one_time_codes::{self as codes, NewCode, Purpose},
+    user_one_time_codes::{self as codes, Consumed, NewCode, Purpose},
 };
 
 /// How long a six-digit code lives.
@@ -34,15 +34,20 @@ impl CodeKey {
     }
 }
 
-/// Makes a six-digit code in place of an older one.
+/// Makes a six-digit code in place of an older one. `new_email` is where it is mailed to, if that isn't the
+/// account's address yet.
 pub(super) async fn issue_code(
     core: &Core,
     tx: &mut Tx,
     user_id: Uuid,
     purpose: Purpose,
+    new_email: Option<&str>,
 ) -> Result<String> {
-    let code = core.random.six_digits();
-    store(core, tx, user_id, purpose, &code, (CODE_ATTEMPTS, CODE_LIFE)).await?;
+    let (code, now) = (core.random.six_digits(), tx.now);
+    let hash = &core.code_key.hash(&code);
+    let (attempts, expires_at) = (CODE_ATTEMPTS, now + CODE_LIFE);
+    let new = NewCode { user_id, purpose, hash, new_email, attempts, expires_at, now };
+    codes::replace(tx, new).await?;
     Ok(code)
 }
 
@@ -53,38 +58,28 @@ pub(super) async fn issue_token(
     user_id: Uuid,
     purpose: Purpose,
 ) -> Result<String> {
-    let token = core.random.token();
-    store(core, tx, user_id, purpose, &token, (1, TOKEN_LIFE)).await?;
+    let (token, now) = (core.random.token(), tx.now);
+    let hash = &core.code_key.hash(&token);
+    let expires_at = now + TOKEN_LIFE;
+    let new = NewCode { user_id, purpose, hash, new_email: None, attempts: 1, expires_at, now };
+    codes::replace(tx, new).await?;
     Ok(token)
 }
 
-async fn store(
-    core: &Core,
-    tx: &mut Tx,
-    user_id: Uuid,
-    purpose: Purpose,
-    code: &str,
-    (attempts, life): (i32, TimeDelta),
-) -> Result<()> {
-    let (hash, now) = (core.code_key.hash(code), tx.now);
-    let new = NewCode { user_id, purpose, hash: &hash, attempts, expires_at: now + life, now };
-    Ok(codes::replace(tx, new).await?)
-}
-
-/// Uses a code or token up, or counts the wrong try; commit in both cases.
+/// Uses a code or token up, or counts the wrong try (`None`); commit in both cases.
 pub(super) async fn consume(
     core: &Core,
     tx: &mut Tx,
     user_id: Uuid,
     purpose: Purpose,
     code: &str,
-) -> Result<bool> {
+) -> Result<Option<Consumed>> {
     let (hash, now) = (core.code_key.hash(code), tx.now);
-    let right = codes::consume(tx, user_id, purpose, &hash, now).await?;
-    if !right {
+    let consumed = codes::consume(tx, user_id, purpose, &hash, now).await?;
+    if consumed.is_none() {
         codes::count_attempt(tx, user_id, purpose, now).await?;
     }
-    Ok(right)
+    Ok(consumed)
 }
 
 /// Whose token it is. Only for tokens that can't be guessed.

@@ -2,18 +2,16 @@
 
 use minijinja::context;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{
     Core, Result,
     jobs::Job,
-    mails::{DEFAULT_LOCALE, Request, Template},
+    mails::{Request, Template, locale_of},
     one_time_codes::{self, TOKEN_LIFE},
 };
 use crate::db::{
     Origin, mails,
-    notifications::{self, NewNotification},
     user_one_time_codes::Purpose,
     users::{self, UserStatus},
 };
@@ -40,18 +38,6 @@ impl Job for SendPasswordReset {
     const QUEUE: &'static str = "mail";
 }
 
-/// Tells a user something within the apps.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Notify {
-    pub user_id: Uuid,
-    /// What has happened, as `password_changed`.
-    pub about: String,
-}
-
-impl Job for Notify {
-    const KIND: &'static str = "user.notify";
-}
-
 /// Welcomes a user by mail, once; nobody who has been deleted.
 ///
 /// # Errors
@@ -61,9 +47,10 @@ pub async fn send_welcome(core: &Core, origin: &Origin, id: Uuid, user_id: Uuid)
     if let Some(user) = users::find(&mut tx, user_id).await? {
         let request = Request {
             recipient: &user.email,
+            user_id: Some(user.id),
             template: Template::Welcome,
-            locale: DEFAULT_LOCALE,
-            values: context! { name => user.name },
+            locale: locale_of(&user),
+            values: context! { name => &user.name },
         };
         core.mails.queue_once(core, &mut tx, id, request).await?;
     }
@@ -91,26 +78,12 @@ pub async fn send_password_reset(
             one_time_codes::issue_token(core, &mut tx, user.id, Purpose::ResetPassword).await?;
         let request = Request {
             recipient: &user.email,
+            user_id: Some(user.id),
             template: Template::ResetPassword,
-            locale: DEFAULT_LOCALE,
+            locale: locale_of(&user),
             values: context! { token, minutes => TOKEN_LIFE.num_minutes() },
         };
         core.mails.queue_once(core, &mut tx, id, request).await?;
-    }
-    Ok(tx.commit().await?)
-}
-
-/// Tells a user something within the apps, once.
-///
-/// # Errors
-/// When the database fails.
-pub async fn notify(core: &Core, origin: &Origin, id: Uuid, what: &Notify) -> Result<()> {
-    let mut tx = core.db.begin(origin).await?;
-    let now = tx.now;
-    if users::find(&mut tx, what.user_id).await?.is_some() {
-        let new =
-            NewNotification { id, user_id: what.user_id, kind: &what.about, data: json!({}), now };
-        notifications::insert(&mut tx, new).await?;
     }
     Ok(tx.commit().await?)
 }

@@ -11,11 +11,12 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result, ServiceError,
+    events::{FactorChange, SecondFactorChanged},
     limits::{Action, Who},
     sealing::SealingKey,
     tokens::derive_key,
 };
-use crate::db::{Origin, Tx, user_recovery_codes, user_totp, users::User};
+use crate::db::{Conn, Origin, Tx, user_recovery_codes, user_totp, users::User};
 
 /// How long a new secret waits for its first code.
 const ENROLMENT_LIFE: TimeDelta = TimeDelta::minutes(15);
@@ -147,6 +148,7 @@ pub async fn confirm(
     }
     user_totp::confirm(&mut tx, user.id, now).await?;
     let codes = replace_recovery_codes(core, &mut tx, user.id).await?;
+    publish(core, &mut tx, user.id, FactorChange::Enabled).await?;
     tx.commit().await?;
     Ok(codes)
 }
@@ -160,6 +162,7 @@ pub async fn disable(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> 
     require(&mut tx, user_id).await?;
     user_totp::delete(&mut tx, user_id).await?;
     user_recovery_codes::delete(&mut tx, user_id).await?;
+    publish(core, &mut tx, user_id, FactorChange::Disabled).await?;
     Ok(tx.commit().await?)
 }
 
@@ -175,8 +178,13 @@ pub async fn renew_recovery_codes(
     let mut tx = core.db.begin(origin).await?;
     require(&mut tx, user_id).await?;
     let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
+    publish(core, &mut tx, user_id, FactorChange::RecoveryCodesRenewed).await?;
     tx.commit().await?;
     Ok(codes)
+}
+
+async fn publish(core: &Core, tx: &mut Tx, user_id: Uuid, change: FactorChange) -> Result<()> {
+    core.jobs.publish(core, tx, &SecondFactorChanged { user_id, change }).await
 }
 
 async fn require(tx: &mut Tx, user_id: Uuid) -> Result<()> {
@@ -192,8 +200,8 @@ async fn replace_recovery_codes(core: &Core, tx: &mut Tx, user_id: Uuid) -> Resu
 }
 
 /// Whether a user's sign-in needs a second factor.
-pub(super) async fn is_enabled(tx: &mut Tx, user_id: Uuid) -> Result<bool> {
-    let found = user_totp::find(tx, user_id).await?;
+pub(super) async fn is_enabled(conn: &mut Conn, user_id: Uuid) -> Result<bool> {
+    let found = user_totp::find(conn, user_id).await?;
     Ok(found.is_some_and(|totp| totp.confirmed_at.is_some()))
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    events::RefreshTokenReused,
     limits::{Action, Who},
     tokens::{Claims, Subject, TokenKind, Tokens},
 };
@@ -46,6 +47,7 @@ pub struct Sessions {
 /// What a sign-in or a refresh answers with.
 #[derive(Debug, Clone)]
 pub struct TokenPair {
+    pub session_id: Uuid,
     pub access_token: String,
     pub refresh_token: String,
     /// The life of the access token in seconds.
@@ -172,6 +174,10 @@ impl Sessions {
             );
         }
         sessions::revoke(&mut tx, self.realm, session.id, now).await?;
+        if self.realm == Realm::Client {
+            let (user_id, session_id) = (session.account_id, session.id);
+            core.jobs.publish(core, &mut tx, &RefreshTokenReused { user_id, session_id }).await?;
+        }
         tx.commit().await?;
         tracing::warn!(session_id = %session.id, "a refresh token was used again: the session is ended");
         Err(Code::RefreshTokenReused.into())
@@ -281,6 +287,7 @@ impl Sessions {
         let access_token =
             self.tokens.sign(TokenKind::Access, subject, random.id(now), now, end)?;
         Ok(TokenPair {
+            session_id: subject.session_id,
             access_token,
             refresh_token,
             expires_in: (end - now).num_seconds(),

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use super::{
     Code, Core, Result, devices,
     email_address::EmailAddress,
+    events::NewDeviceSignedIn,
     limits::{Action, Who},
     second_factor,
     sessions::{RECENT, TokenPair},
@@ -205,6 +206,10 @@ async fn open(
     let (now, sessions) = (tx.now, &core.client_sessions);
     let tokens = sessions.open(tx, core.random, user.id, device_name).await?;
     users::set_last_login(tx, user.id, now).await?;
+    if known_device.is_none() && user.last_login_at.is_some() {
+        let event = NewDeviceSignedIn { user_id: user.id, session_id: tokens.session_id };
+        core.jobs.publish(core, tx, &event).await?;
+    }
     let device_id = known_device.unwrap_or_else(|| core.random.id(now));
     let device_token = devices::token(&sessions.tokens, core.random, user.id, device_id, now)?;
     Ok(SignedIn { tokens, device_token })

@@ -1,31 +1,15 @@
 // The walk of the README through the client API, with the client made from its document.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { readFile, readdir } from 'node:fs/promises';
-import { join } from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import createClient from 'openapi-fetch';
 
 import type { paths } from './generated/client.ts';
+import { mailedCode } from './mailbox.ts';
 import { bearer, ok, refused, setting } from './support.ts';
 
 const api = createClient<paths>({ baseUrl: setting('TWOFOLD_BASE') });
 const email = 'countess@example.com';
 const password = 'correct horse battery';
-
-/** The code that was mailed to the address. */
-async function mailedCode(): Promise<string> {
-  const outbox = setting('TWOFOLD_OUTBOX');
-  for (let attempt = 0; attempt < 100; attempt += 1) {
-    for (const name of await readdir(outbox)) {
-      const mail = await readFile(join(outbox, name), 'utf8');
-      const code = /^your code is: (\d{6})/m.exec(mail)?.[1];
-      if (code && mail.includes(email)) return code;
-    }
-    await setTimeout(100);
-  }
-  return assert.fail('no mail has come');
-}
 
 /** The tokens of a login that asks for no second factor. */
 async function signIn() {
@@ -53,7 +37,7 @@ ok(repeated);
 assert.equal(repeated.response.headers.get('idempotency-replayed'), 'true');
 const early = await api.POST('/api/v1/auth/login', { body: { email, password } });
 refused(early, 401, 'invalid_credentials');
-const proof = { email, password, code: await mailedCode() };
+const proof = { email, password, code: await mailedCode(email) };
 ok(await api.POST('/api/v1/auth/verify-email', { body: proof }));
 
 let tokens: { access_token: string; refresh_token: string } = await signIn();

@@ -153,3 +153,18 @@ fn sql_never_asks_for_the_time() {
         &[" now()", "(now()", "NOW()", "dsl::now", "CURRENT_TIMESTAMP"],
     );
 }
+
+/// Each condition of `docs/security.md` has a test that its number finds.
+#[test]
+fn the_conditions_of_security_have_tests() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("docs/security.md")).expect("the page");
+    let numbers: Vec<&str> =
+        page.lines().filter_map(|line| line.strip_prefix("| c")?.split(' ').next()).collect();
+    assert!(numbers.len() >= 18, "{numbers:?}");
+    let all: String =
+        ["", "../tests"].into_iter().flat_map(sources).map(|(_, text)| text).collect();
+    for number in numbers {
+        assert!(all.contains(&format!("fn c{number}_")), "c{number} has no test");
+    }
+}

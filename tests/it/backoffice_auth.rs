@@ -44,7 +44,7 @@ async fn from_login_to_logout() {
 }
 
 #[tokio::test]
-async fn a_user_is_no_admin() {
+async fn c01_a_user_is_no_admin() {
     let mut app = TestApp::start().await;
     app.verified_user("ada@example.com").await;
     let body = json!({"email": "ada@example.com", "password": PASSWORD});
@@ -53,7 +53,7 @@ async fn a_user_is_no_admin() {
 }
 
 #[tokio::test]
-async fn sessions_end_after_an_idle_hour_and_a_day() {
+async fn c03_sessions_end_after_an_idle_hour_and_a_day() {
     let app = TestApp::start().await;
     app.add_admin().await;
     let idle = text(&app.admin_login().await["refresh_token"]);
@@ -73,7 +73,7 @@ async fn sessions_end_after_an_idle_hour_and_a_day() {
 }
 
 #[tokio::test]
-async fn a_changed_password_ends_the_other_sessions() {
+async fn c04_a_changed_password_ends_the_other_sessions() {
     let app = TestApp::start().await;
     let (own, other) = (app.admin_token().await, text(&app.admin_login().await["access_token"]));
     let change = async |current: &str, new: &str| {

@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
+use twofold::services::mails::Template;
 
 use crate::{
     mail::register,
@@ -220,7 +221,7 @@ async fn templates_are_listed_and_previewed() {
     let data = stage.template("").await.data();
     let items = data["items"].as_array().expect("a list");
     let of = |name: &str| items.iter().find(|item| item["name"] == name).expect("listed").clone();
-    assert_eq!(items.len(), 5);
+    assert_eq!(items.len(), Template::ALL.len());
     let verify = of("verify_email");
     assert_eq!((&verify["locales"], &verify["holds_secret"]), (&json!(["en"]), &json!(true)));
     assert_eq!(verify["sample"][0], json!({"name": "code", "value": "123456"}));

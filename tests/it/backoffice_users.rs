@@ -94,7 +94,7 @@ async fn every_bad_parameter_is_named() {
 }
 
 #[tokio::test]
-async fn a_suspended_users_next_request_is_refused() {
+async fn c04_a_suspended_users_next_request_is_refused() {
     let mut app = TestApp::start().await;
     let token = app.admin_token().await;
     let user_token = app.user_token("ada@example.com").await;

@@ -49,12 +49,15 @@ async fn what_is_of_no_use_any_more_is_deleted_and_nothing_else() {
     let mut app = TestApp::builder().database_url(&own.url).start().await;
     let staff = app.admin_token().await;
     app.verified_user("ada@example.com").await;
+    // The second time tells of a new device.
+    app.login("ada@example.com").await;
     app.login("ada@example.com").await;
     let body = json!({"email": "eve@example.com", "password": PASSWORD});
     let request = app.post("/api/v1/auth/register", body).header("idempotency-key", "k");
     request.send().await.assert_done();
     app.code_for("eve@example.com").await;
     let db = connect(app.database_url()).await;
+    wait(async || (count(&db, "notifications").await == 1).then_some(())).await;
     let ago = |hours: i64| (app.core.clock.now() - TimeDelta::hours(hours)).to_rfc3339();
     let id = |n: u32| format!("00000000-0000-7000-8000-00000000000{n}");
     let (day, month) = (24, 30 * 24);
@@ -95,6 +98,12 @@ async fn what_is_of_no_use_any_more_is_deleted_and_nothing_else() {
             "mails",
             json!({"id": id(1), "state": "sent", "created_at": ago(3 * month + 1)}),
             json!({"id": id(2), "state": "sent", "created_at": ago(3 * month - 1)}),
+        ),
+        (
+            "notifications",
+            "notifications",
+            json!({"id": id(1), "created_at": ago(6 * month + 1)}),
+            json!({"id": id(2), "created_at": ago(6 * month - 1)}),
         ),
     ];
     for (schedule, table, stale, fresh) in cases {

@@ -22,7 +22,7 @@ async fn unknown_routes_and_methods() {
         app.get(path).send().await.assert_error(404, "route_not_found");
     }
     for (method, path, allow) in [
-        (Method::DELETE, "/api/v1/users/me", "GET, HEAD, OPTIONS, PATCH"),
+        (Method::PUT, "/api/v1/users/me", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         (Method::GET, LOGIN, "OPTIONS, POST"),
         (Method::PUT, "/api/v1/backoffice/users", "GET, HEAD, OPTIONS"),
         (Method::GET, "/api/v1/backoffice/users/x/suspend", "OPTIONS, POST"),

@@ -41,7 +41,7 @@ async fn listed_origins_are_permitted_what_the_route_has() {
     let app = app_with_origins().await;
     for (path, origin, methods) in [
         (LOGIN, APP, "OPTIONS, POST"),
-        ("/api/v1/users/me", "http://localhost:3000", "GET, HEAD, OPTIONS, PATCH"),
+        ("/api/v1/users/me", "http://localhost:3000", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         (STAFF_LOGIN, STAFF, "OPTIONS, POST"),
     ] {
         let answer = preflight(&app, path, origin, "POST").await;

@@ -35,7 +35,14 @@ fn origin() -> Origin {
 }
 
 fn user<'a>(email: &'a str, tx: &twofold::db::Tx) -> NewUser<'a> {
-    NewUser { id: Random.id(tx.now), email, name: None, password_hash: "x", now: tx.now }
+    NewUser {
+        id: Random.id(tx.now),
+        email,
+        name: None,
+        locale: None,
+        password_hash: "x",
+        now: tx.now,
+    }
 }
 
 #[tokio::test]
@@ -148,23 +155,27 @@ async fn a_code_counts_its_tries_and_a_newer_one_replaces_it() {
         user_id: id,
         purpose,
         hash,
+        new_email: None,
         attempts,
         expires_at: now + TimeDelta::minutes(1),
         now,
     };
     codes::replace(&mut tx, code(b"old", 1)).await.expect("stored");
     codes::replace(&mut tx, code(b"new", 1)).await.expect("stored");
-    assert!(!codes::consume(&mut tx, id, purpose, b"old", now).await.expect("asked"));
+    assert!(codes::consume(&mut tx, id, purpose, b"old", now).await.expect("asked").is_none());
     let other = Purpose::ResetPassword;
-    assert!(!codes::consume(&mut tx, id, other, b"new", now).await.expect("asked"));
+    assert!(codes::consume(&mut tx, id, other, b"new", now).await.expect("asked").is_none());
     assert_eq!(codes::owner(&mut tx, other, b"new", now).await.expect("asked"), None);
     let late = now + TimeDelta::minutes(1);
-    assert!(!codes::consume(&mut tx, id, purpose, b"new", late).await.expect("asked"));
-    assert!(codes::consume(&mut tx, id, purpose, b"new", now).await.expect("asked"));
-    assert!(!codes::consume(&mut tx, id, purpose, b"new", now).await.expect("asked"), "used up");
+    assert!(codes::consume(&mut tx, id, purpose, b"new", late).await.expect("asked").is_none());
+    assert!(codes::consume(&mut tx, id, purpose, b"new", now).await.expect("asked").is_some());
+    assert!(
+        codes::consume(&mut tx, id, purpose, b"new", now).await.expect("asked").is_none(),
+        "used up"
+    );
     codes::replace(&mut tx, code(b"last", 1)).await.expect("stored");
     codes::count_attempt(&mut tx, id, purpose, now).await.expect("counted");
-    assert!(!codes::consume(&mut tx, id, purpose, b"last", now).await.expect("asked"));
+    assert!(codes::consume(&mut tx, id, purpose, b"last", now).await.expect("asked").is_none());
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ const STRICT: [(&str, &str); 5] = [
 ];
 
 #[tokio::test]
-async fn every_answer_has_them() {
+async fn c24_every_answer_has_them() {
     let app = TestApp::start().await;
     for (method, path, status) in [
         (Method::GET, "/api/v1/config/release", 200),
@@ -21,7 +21,7 @@ async fn every_answer_has_them() {
         (Method::OPTIONS, "/api/v1/config/release", 204),
         (Method::GET, "/api/v1/users/me", 401),
         (Method::GET, "/nope", 404),
-        (Method::DELETE, "/api/v1/users/me", 405),
+        (Method::PUT, "/api/v1/users/me", 405),
         (Method::GET, "/health/live", 200),
         (Method::GET, "/client/openapi.json", 200),
         (Method::GET, "/", 200),
@@ -50,7 +50,7 @@ async fn every_answer_has_them() {
 }
 
 #[tokio::test]
-async fn browsers_are_kept_to_tls_where_there_is_some() {
+async fn c24_browsers_are_kept_to_tls_where_there_is_some() {
     for (url, expected) in [("https://api.shop.test", "max-age=63072000"), ("http://a.test", "")] {
         let app = TestApp::builder().setting("TWOFOLD_SERVER__PUBLIC_URL", url).start().await;
         for path in ["/health/live", "/nope", "/"] {

@@ -247,7 +247,7 @@ async fn two_processes_share_their_keys() {
 }
 
 /// POSTs that take no key, each with its reason.
-const WITHOUT_KEY: [(&str, &str); 19] = [
+const WITHOUT_KEY: [(&str, &str); 24] = [
     ("verify_email", "the code works once"),
     ("login_user", "answers with credentials"),
     ("login_user_with_second_factor", "answers with credentials"),
@@ -258,6 +258,11 @@ const WITHOUT_KEY: [(&str, &str); 19] = [
     ("refresh_user_session", "answers with credentials"),
     ("logout_user", "sends nothing, and a second time changes nothing"),
     ("reset_password", "the token works once"),
+    ("change_password", "the current password works once"),
+    ("confirm_email", "the code works once"),
+    ("cancel_deletion", "a second time there is none to cancel"),
+    ("read_notification", "a second time changes nothing"),
+    ("read_all_notifications", "a second time changes nothing"),
     ("login_admin", "answers with credentials"),
     ("refresh_admin_session", "answers with credentials"),
     ("logout_admin", "sends nothing, and a second time changes nothing"),

@@ -70,7 +70,7 @@ async fn write(core: &Core, origin: &Origin) -> Result<Tx, ServiceError> {
     let mut tx = core.db.begin(origin).await?;
     let values = minijinja::context! {};
     let (recipient, template, locale) = ("a@example.com", Template::Test, DEFAULT_LOCALE);
-    let request = mails::Request { recipient, template, locale, values };
+    let request = mails::Request { recipient, user_id: None, template, locale, values };
     core.mails.queue(core, &mut tx, request).await?;
     Ok(tx)
 }

@@ -90,6 +90,14 @@ async fn c10_each_client_has_so_many_tries_of_each_counted_operation() {
                 let body = json!({"token": token, "new_password": "a brand new password"});
                 post("auth/reset-password", body)
             }
+            "change_password" => {
+                let body = json!({"current_password": "x", "new_password": "a brand new password"});
+                post("users/me/change-password", body).bearer(&user)
+            }
+            "change_email" => post("users/me/change-email", json!({"email": email})).bearer(&user),
+            "confirm_email" => {
+                post("users/me/change-email/confirm", json!({"code": "000000"})).bearer(&user)
+            }
             "login_admin" => {
                 post("backoffice/auth/login", json!({"email": email, "password": "x"}))
             }
@@ -122,6 +130,9 @@ async fn c10_each_client_has_so_many_tries_of_each_counted_operation() {
     }
     for _ in 0..4 {
         app.mail_to(ADA).await;
+    }
+    for n in [0, 1, 2, 4] {
+        app.mail_to(&unverified(n)).await;
     }
 }
 

@@ -1,14 +1,10 @@
 //! Lists: their parameters, pages and cursors, over HTTP.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::Relaxed},
-};
+use std::sync::Arc;
 
 use poem::web::Data;
 use poem_openapi::{OpenApi, OpenApiService, param::Query as QueryParam};
 use serde_json::{Value, json};
-use tracing_subscriber::layer::SubscriberExt;
 use twofold::{
     api::{
         ApiVersion, Surface,
@@ -23,7 +19,9 @@ use twofold::{
 
 use crate::{
     keyset::{MANY_TIES, app_with},
-    support::{TestApp, TestDb, cluster::connect, http::Answer as HttpAnswer},
+    support::{
+        TestApp, TestDb, cluster::connect, http::Answer as HttpAnswer, statements::Statements,
+    },
 };
 
 const USERS: &str = "/api/v1/backoffice/users";
@@ -120,36 +118,15 @@ async fn filters_say_what_they_mean() {
     }
 }
 
-/// Counts the statements that this thread runs.
-struct Statements(Arc<AtomicUsize>);
-
-impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Statements {
-    fn on_event(
-        &self,
-        event: &tracing::Event<'_>,
-        _context: tracing_subscriber::layer::Context<'_, S>,
-    ) {
-        if event.metadata().target() == "twofold::sql" {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
-}
-
 #[tokio::test]
 async fn a_page_takes_two_statements_and_one_by_cursor() {
-    let count = Arc::new(AtomicUsize::new(0));
-    let subscriber = tracing_subscriber::registry().with(Statements(count.clone()));
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let statements = Statements::watch();
     let db = TestDb::create().await;
     connect(&db.url).await.batch_execute(MANY_TIES).await.expect("inserted");
-    let app = TestApp::builder().database_url(&db.url).setting("TWOFOLD_LOG__SQL", "all");
-    // Looking for jobs takes statements, too.
-    let app = app.setting("TWOFOLD_JOBS__IN_PROCESS", "false").start().await;
+    let app = Statements::app().database_url(&db.url).start().await;
     let token = app.admin_token().await;
     let statements = async |query: String| {
-        count.store(0, Relaxed);
-        let data = list(&app, &token, &query).await.data();
-        (count.load(Relaxed), data)
+        statements.of(async { list(&app, &token, &query).await.data() }).await
     };
     let guard = 1;
     let (page, data) = statements("?per_page=5".to_owned()).await;

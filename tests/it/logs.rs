@@ -401,16 +401,21 @@ async fn canaries(environment: &str, filter: &str) {
             assert!(!text.contains(token.as_str()), "a token in {name}");
         }
     }
+    for table in ["jobs", "job_attempts"] {
+        let sql = format!("SELECT count(*) FROM {table} AS row WHERE strpos(row::text, $1) > 0");
+        let rows = cluster::connect(&db.url).await.query_one(&sql, &[&CANARY]).await;
+        assert_eq!(rows.expect("asked").get::<_, i64>(0), 0, "in {table}");
+    }
     let answered = lines(&application).iter().filter(|line| line["message"] == "answered").count();
     assert!(sent > 200 && answered >= sent, "{answered} of {sent} requests are in the log");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_canary_of_any_input_is_in_any_log_at_the_finest_level() {
+async fn c25_no_canary_of_any_input_is_in_any_log_at_the_finest_level() {
     canaries("test", "trace").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_canary_of_any_input_is_in_any_log_of_development() {
+async fn c25_no_canary_of_any_input_is_in_any_log_of_development() {
     canaries("development", "info,twofold=trace").await;
 }

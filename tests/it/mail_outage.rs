@@ -28,6 +28,7 @@ async fn queue(app: &TestApp, count: usize) {
             let recipient = format!("user-{number}@example.com");
             let request = Request {
                 recipient: &recipient,
+                user_id: None,
                 template: Template::Welcome,
                 locale: DEFAULT_LOCALE,
                 values: context! { name => "Ada" },

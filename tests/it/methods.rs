@@ -92,7 +92,7 @@ async fn head_over_http2_has_no_body_either() {
 async fn options_names_the_methods_of_a_route() {
     let app = TestApp::start().await;
     for (path, allow) in [
-        ("/api/v1/users/me", "GET, HEAD, OPTIONS, PATCH"),
+        ("/api/v1/users/me", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("/api/v1/auth/login", "OPTIONS, POST"),
         ("/api/v1/backoffice/users/x", "GET, HEAD, OPTIONS"),
         ("/health/live", "GET, HEAD, OPTIONS"),

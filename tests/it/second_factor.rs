@@ -114,6 +114,26 @@ async fn c11_a_sign_in_asks_for_the_factor_and_each_code_works_once() {
 }
 
 #[tokio::test]
+async fn changes_of_the_factor_are_told() {
+    let mut stage = Stage::set().await;
+    let token = stage.token.clone();
+    let renew = stage.app.post("/api/v1/auth/mfa/recovery-codes", json!({})).bearer(&token);
+    renew.send().await.data();
+    assert_eq!(stage.disable(&token).await.status, 204);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        told.push(stage.app.notice_to(ADA).await.subject);
+    }
+    told.sort_unstable();
+    let expected = [
+        "Your recovery codes were renewed",
+        "Your second factor was removed",
+        "Your second factor was set up",
+    ];
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn c11_a_challenge_ends_by_tries_time_and_change_of_password() {
     let mut stage = Stage::set().await;
     let challenge = stage.challenge().await;

@@ -107,7 +107,7 @@ async fn c16_one_ends_ones_own_sessions_and_finds_no_others() {
 }
 
 #[tokio::test]
-async fn a_logout_ends_what_its_scope_says() {
+async fn c04_a_logout_ends_what_its_scope_says() {
     let mut app = TestApp::start().await;
     app.verified_user(ADA).await;
     let log_out =

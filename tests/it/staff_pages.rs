@@ -166,7 +166,7 @@ async fn a_failed_sign_in_tells_nothing_but_that() {
 }
 
 #[tokio::test]
-async fn the_cookie_is_no_token_and_no_token_is_a_cookie() {
+async fn c01_the_cookie_is_no_token_and_no_token_is_a_cookie() {
     let mut app = start().await;
     let cookie = signed_in(&app).await;
     let token = token_of(&cookie);

@@ -88,14 +88,15 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     let has_header = |name| header_parameters::has(operation, name);
     let id = operation["operationId"].as_str().unwrap_or_default();
     let (login, refresh) = (id.starts_with("login_"), id.starts_with("refresh_"));
-    // Whether there is a second factor decides about these.
-    let factor = operation.get("x-step-up").is_some() || id == "confirm_totp";
+    // What the account has or waits for decides about these.
+    let of_account = ["confirm_totp", "confirm_email", "cancel_deletion"];
+    let of_account = operation.get("x-step-up").is_some() || of_account.contains(&id);
     let possible = |status: u16| match status {
         408 | 413 | 415 => body,
         401 => security || login || refresh,
         403 => security || login,
         404 => path,
-        409 => (path && method != "get") || factor || has_header(idempotency::NAME),
+        409 => (path && method != "get") || of_account || has_header(idempotency::NAME),
         412 => has_header(etag::IF_MATCH),
         429 => is_counted(operation),
         _ => true,

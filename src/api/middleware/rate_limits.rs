@@ -16,7 +16,7 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The operations whose tries are counted. Each calls `Limits::check` in its service.
-pub const COUNTED: [&str; 13] = [
+pub const COUNTED: [&str; 16] = [
     "register_user",
     "verify_email",
     "resend_code",
@@ -27,6 +27,9 @@ pub const COUNTED: [&str; 13] = [
     "refresh_user_session",
     "forgot_password",
     "reset_password",
+    "change_password",
+    "change_email",
+    "confirm_email",
     "login_admin",
     "refresh_admin_session",
     "change_admin_password",

@@ -387,7 +387,7 @@ fn faulty_examples() -> Vec<(Place, Expected)> {
 }
 
 #[test]
-fn every_fault_is_reported_with_key_source_and_remedy() {
+fn c26_every_fault_is_reported_with_key_source_and_remedy() {
     let examples = faulty_examples();
     assert!(examples.len() >= 30);
     for (place, Expected(key, source, text)) in examples {
@@ -411,7 +411,7 @@ fn every_fault_is_reported_with_key_source_and_remedy() {
 }
 
 #[test]
-fn all_faults_are_told_at_once() {
+fn c26_all_faults_are_told_at_once() {
     let place = start()
         .file("config/local.toml", "[server]\nlisten = 1\nunknown = 2\n[log]\nformat = 3\n")
         .file(".env", "TWOFOLD_NOTHING=1\n")

@@ -5,6 +5,8 @@ use diesel::{
     pg::Pg,
     prelude::*,
     result::{DatabaseErrorKind, Error},
+    sql_query,
+    sql_types::{self, Array},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -158,4 +160,19 @@ pub async fn set_paused(
         job_queues::paused_at.is_null().eq(paused),
     );
     Ok(changed.execute(conn).await? == 1)
+}
+
+/// Deletes the jobs that are about these users, or that they asked for, but not those that run: these find
+/// nobody any more. What such a job is told names its user as `user_id`.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_of_users(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<usize> {
+    sql_query(
+        "DELETE FROM jobs
+         WHERE (user_id = ANY($1) OR payload ->> 'user_id' = ANY($1::text[])) AND state <> 'running'",
+    )
+    .bind::<Array<sql_types::Uuid>, _>(ids)
+    .execute(conn)
+    .await
 }

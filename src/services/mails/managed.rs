@@ -59,6 +59,7 @@ pub async fn resend(core: &Core, origin: &Origin, id: Uuid) -> Result<MailRecord
     }
     let request = Request {
         recipient: &mail.recipient,
+        user_id: mail.user_id,
         template,
         locale: mail.locale.as_deref().unwrap_or(DEFAULT_LOCALE),
         values: Value::from(Serde(values)),
@@ -76,6 +77,7 @@ pub async fn send_test(core: &Core, origin: &Origin, to: &str) -> Result<MailRec
     let mut tx = core.db.begin(origin).await?;
     let request = Request {
         recipient: to,
+        user_id: None,
         template: Template::Test,
         locale: DEFAULT_LOCALE,
         values: context! {},

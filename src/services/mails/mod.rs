@@ -17,6 +17,7 @@ use crate::{
     db::{
         Tx,
         mails::{self, MailRecord, NewMail},
+        users::User,
     },
 };
 pub use delivery::Delivery;
@@ -26,10 +27,18 @@ pub use template::Template;
 /// A mail that somebody asks for.
 pub struct Request<'a> {
     pub recipient: &'a str,
+    /// Whose account it is about: it is erased with the account.
+    pub user_id: Option<Uuid>,
     pub template: Template,
     /// As in `de-AT`; see [`Templates::render`].
     pub locale: &'a str,
     pub values: Value,
+}
+
+/// The language to write to a user in.
+#[must_use]
+pub fn locale_of(user: &User) -> &str {
+    user.locale.as_deref().unwrap_or(DEFAULT_LOCALE)
 }
 
 /// Writes mails and hands them over.
@@ -96,13 +105,14 @@ impl Mails {
         request: Request<'_>,
         resend_of: Option<Uuid>,
     ) -> Result<Option<MailRecord>> {
-        let Request { recipient, template, locale, values } = request;
+        let Request { recipient, user_id, template, locale, values } = request;
         let Rendered { locale, subject, text, html } =
             self.templates.render(template, locale, &values)?;
         let kept = (!template.holds_secret()).then(|| serde_json::to_value(&values)).transpose();
         let (origin, now) = (tx.origin.clone(), tx.now);
         let new = NewMail {
             id,
+            user_id,
             recipient,
             template: template.name(),
             locale: &locale,

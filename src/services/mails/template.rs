@@ -7,15 +7,35 @@ pub enum Template {
     AlreadyRegistered,
     ResetPassword,
     Welcome,
+    ChangeEmail,
+    NewDevice,
+    PasswordChanged,
+    EmailChanged,
+    SecondFactorEnabled,
+    SecondFactorDisabled,
+    RecoveryCodesRenewed,
+    RefreshTokenReused,
+    DeletionRequested,
+    DeletionCancelled,
     Test,
 }
 
 impl Template {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 15] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
         Self::Welcome,
+        Self::ChangeEmail,
+        Self::NewDevice,
+        Self::PasswordChanged,
+        Self::EmailChanged,
+        Self::SecondFactorEnabled,
+        Self::SecondFactorDisabled,
+        Self::RecoveryCodesRenewed,
+        Self::RefreshTokenReused,
+        Self::DeletionRequested,
+        Self::DeletionCancelled,
         Self::Test,
     ];
 
@@ -33,6 +53,16 @@ impl Template {
             Self::AlreadyRegistered => "already_registered",
             Self::ResetPassword => "reset_password",
             Self::Welcome => "welcome",
+            Self::ChangeEmail => "change_email",
+            Self::NewDevice => "new_device",
+            Self::PasswordChanged => "password_changed",
+            Self::EmailChanged => "email_changed",
+            Self::SecondFactorEnabled => "second_factor_enabled",
+            Self::SecondFactorDisabled => "second_factor_disabled",
+            Self::RecoveryCodesRenewed => "recovery_codes_renewed",
+            Self::RefreshTokenReused => "refresh_token_reused",
+            Self::DeletionRequested => "deletion_requested",
+            Self::DeletionCancelled => "deletion_cancelled",
             Self::Test => "test",
         }
     }
@@ -40,23 +70,34 @@ impl Template {
     /// Whether who reads the mail can act as its recipient. Nothing of such a mail is kept once it is sent.
     #[must_use]
     pub fn holds_secret(self) -> bool {
-        match self {
-            Self::VerifyEmail | Self::ResetPassword => true,
-            Self::AlreadyRegistered | Self::Welcome | Self::Test => false,
-        }
+        matches!(self, Self::VerifyEmail | Self::ResetPassword | Self::ChangeEmail)
     }
 
     /// Values to show it with.
     #[must_use]
     pub fn sample(self) -> &'static [(&'static str, &'static str)] {
         match self {
-            Self::VerifyEmail => &[("code", "123456"), ("minutes", "10")],
+            Self::VerifyEmail | Self::ChangeEmail => &[("code", "123456"), ("minutes", "10")],
             Self::ResetPassword => &[
                 ("token", "4f1c9be27d0a35b86e92c1d7f0483a5e6b9d2c8f7a1e04b3d5968c7f2e1a0b9d"),
                 ("minutes", "30"),
             ],
             Self::Welcome => &[("name", "Ada <Countess> & Co.")],
-            Self::AlreadyRegistered | Self::Test => &[],
+            Self::NewDevice => &[
+                ("device", "Shop on a phone"),
+                ("ip_address", "203.0.113.7"),
+                ("time", "2026-11-29 14:05 (Europe/Berlin)"),
+            ],
+            Self::RefreshTokenReused => &[("device", "Shop on a phone")],
+            Self::DeletionRequested => &[("due", "2026-12-29 14:05 (Europe/Berlin)")],
+            Self::AlreadyRegistered
+            | Self::PasswordChanged
+            | Self::EmailChanged
+            | Self::SecondFactorEnabled
+            | Self::SecondFactorDisabled
+            | Self::RecoveryCodesRenewed
+            | Self::DeletionCancelled
+            | Self::Test => &[],
         }
     }
 }

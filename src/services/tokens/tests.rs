@@ -37,7 +37,7 @@ fn a_genuine_token_says_what_was_signed() {
 }
 
 #[test]
-fn realms_and_kinds_never_stand_for_each_other() {
+fn c01_realms_and_kinds_never_stand_for_each_other() {
     for realm in [Realm::Client, Realm::Backoffice] {
         for kind in TokenKind::ALL {
             let token = sign(realm, kind);
@@ -57,7 +57,7 @@ fn realms_and_kinds_never_stand_for_each_other() {
 }
 
 #[test]
-fn times_follow_our_clock() {
+fn c01_times_follow_our_clock() {
     let token = sign(Realm::Client, TokenKind::Access);
     let at = |seconds| now() + TimeDelta::seconds(seconds);
     let verify = |at| tokens(Realm::Client).verify(TokenKind::Access, &token, at);
@@ -92,7 +92,7 @@ fn base64url(bytes: &[u8]) -> String {
 }
 
 #[test]
-fn hostile_tokens_are_all_refused_alike() {
+fn c01_hostile_tokens_are_all_refused_alike() {
     let header = json!({"typ": "at+jwt", "alg": "HS256"});
     let claims = json!({
         "iss": "twofold-client", "aud": "client-api", "sub": ACCOUNT, "sid": SESSION,

@@ -236,16 +236,30 @@ impl TestApp {
         Path::new(self.data_dir.path()).join("outbox")
     }
 
-    /// Waits for the next mail to this address that has not been read.
+    /// Waits for the next mail to this address that has not been read, and isn't a notice.
     #[track_caller]
     pub fn mail_to(&mut self, address: &str) -> impl Future<Output = OutboxMail> {
+        self.next_mail(address, false)
+    }
+
+    /// Waits for the next notice to this address that has not been read.
+    #[track_caller]
+    pub fn notice_to(&mut self, address: &str) -> impl Future<Output = OutboxMail> {
+        self.next_mail(address, true)
+    }
+
+    #[track_caller]
+    fn next_mail(&mut self, address: &str, is_notice: bool) -> impl Future<Output = OutboxMail> {
         let caller = std::panic::Location::caller();
         async move {
             for _ in 0..500 {
                 let mut mails = self.outbox();
                 mails.reverse();
-                let unread =
-                    |mail: &OutboxMail| mail.recipient == address && !self.read.contains(&mail.id);
+                let unread = |mail: &OutboxMail| {
+                    mail.recipient == address
+                        && !self.read.contains(&mail.id)
+                        && NOTICES.contains(&mail.subject.as_str()) == is_notice
+                };
                 if let Some(mail) = mails.into_iter().find(unread) {
                     self.read.insert(mail.id);
                     return mail;
@@ -260,7 +274,14 @@ impl TestApp {
     pub async fn code_for(&mut self, address: &str) -> String {
         let mail = self.mail_to(address).await;
         assert_eq!(mail.subject, "Your verification code");
-        find(&mail.text, |word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()))
+        six_digits(&mail)
+    }
+
+    /// The six digits of the next mail to this address, by which it is to become an account's.
+    pub async fn new_address_code_for(&mut self, address: &str) -> String {
+        let mail = self.mail_to(address).await;
+        assert_eq!(mail.subject, "Confirm your new address");
+        six_digits(&mail)
     }
 
     /// The reset token of the next mail to this address.
@@ -329,9 +350,27 @@ impl super::http::Answer {
 }
 
 #[track_caller]
+fn six_digits(mail: &OutboxMail) -> String {
+    find(&mail.text, |word| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit()))
+}
+
+#[track_caller]
 fn find(text: &str, wanted: impl Fn(&str) -> bool) -> String {
     text.split_whitespace().find(|word| wanted(word)).unwrap_or_else(|| panic!("{text}")).to_owned()
 }
+
+/// The subjects of notices, which tell of what a test has done anyway: most have no reason to read them.
+const NOTICES: [&str; 9] = [
+    "New sign-in to your account",
+    "Your password was changed",
+    "Your account has another address",
+    "Your second factor was set up",
+    "Your second factor was removed",
+    "Your recovery codes were renewed",
+    "A session of your account was ended",
+    "Your account is going to be deleted",
+    "Your account stays",
+];
 
 /// A mail that nobody expected is a fault, like an answer that nobody expected.
 impl Drop for TestApp {
@@ -343,7 +382,8 @@ impl Drop for TestApp {
         let written = thread::spawn(move || {
             let runtime = Runtime::new().expect("runtime");
             runtime.block_on(async {
-                let rows = connect(&db.url).await.query("SELECT id::text FROM mails", &[]).await;
+                let sql = "SELECT id::text FROM mails WHERE subject <> ALL($1)";
+                let rows = connect(&db.url).await.query(sql, &[&NOTICES.as_slice()]).await;
                 rows.expect("asked").iter().map(|row| row.get(0)).collect::<Vec<String>>()
             })
         });

@@ -12,6 +12,7 @@ pub mod redis;
 mod redis_server;
 pub mod smtp;
 pub mod smtp_process;
+pub mod statements;
 
 pub use app::TestApp;
 pub use cluster::TestDb;

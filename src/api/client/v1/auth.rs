@@ -39,6 +39,9 @@ pub struct RegisterRequest {
     /// How to address the person.
     #[oai(validator(min_length = 1, max_length = 100))]
     pub name: Option<String>,
+    /// The language to write to the person in (BCP 47).
+    #[oai(validator(pattern = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"))]
+    pub locale: Option<String>,
 }
 
 /// The code from the mail.
@@ -234,8 +237,8 @@ impl AuthApi {
         core: Data<&Arc<Core>>,
         body: Body<RegisterRequest>,
     ) -> Result<Json<Done>, ApiError> {
-        let RegisterRequest { email, password, name } = body.0;
-        let new = Registration { email: email.0, password: password.0, name };
+        let RegisterRequest { email, password, name, locale } = body.0;
+        let new = Registration { email: email.0, password: password.0, name, locale };
         accounts::register(core.0, &origin, new).await?;
         Ok(Done::with("We have sent a code to this address."))
     }
@@ -353,7 +356,8 @@ impl AuthApi {
 impl Example for RegisterRequest {
     fn example() -> Self {
         let password = NewPassword("correct horse battery".into());
-        Self { email: Email::example(), password, name: Some("Ada".to_owned()) }
+        let (name, locale) = (Some("Ada".to_owned()), Some("en-GB".to_owned()));
+        Self { email: Email::example(), password, name, locale }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod notifications;
 pub mod second_factor;
 pub mod sessions;
 pub mod users;
@@ -20,6 +21,8 @@ pub enum Tag {
     Auth,
     /// The signed-in user's own account.
     Users,
+    /// What the signed-in user is told.
+    Notifications,
     /// The state of the service and of the apps.
     Config,
 }
@@ -32,6 +35,7 @@ pub fn version() -> ApiVersion {
         second_factor::SecondFactorApi,
         sessions::SessionsApi,
         users::UsersApi,
+        notifications::NotificationsApi,
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

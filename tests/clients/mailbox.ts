@@ -1,0 +1,37 @@
+// The outbox of the program, as its users' mailboxes.
+import assert from 'node:assert/strict';
+import { readFile, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+
+import { setting } from './support.ts';
+
+const read = new Set<string>();
+
+/** What the pattern finds in the next mail to this address that has it; each mail is found once. */
+export async function mailed(address: string, pattern: RegExp): Promise<string> {
+  const outbox = setting('TWOFOLD_OUTBOX');
+  for (let attempt = 0; attempt < 100; attempt += 1) {
+    for (const name of (await readdir(outbox)).sort()) {
+      if (read.has(name)) continue;
+      const mail = await readFile(join(outbox, name), 'utf8');
+      const found = pattern.exec(mail)?.[1];
+      if (found && new RegExp(`^To: .*${address}`, 'm').test(mail)) {
+        read.add(name);
+        return found;
+      }
+    }
+    await setTimeout(100);
+  }
+  return assert.fail(`no mail like ${pattern} has come to ${address}`);
+}
+
+/** The six digits of the next mail to this address. */
+export const mailedCode = (address: string) => mailed(address, /^your code is: (\d{6})/m);
+
+/** The token of the next mail to this address. */
+export const mailedToken = (address: string) => mailed(address, /^([0-9a-f]{64})\s*$/m);
+
+/** Waits for a mail of this subject. */
+export const told = (address: string, subject: string) =>
+  mailed(address, new RegExp(`^Subject: (${subject})`, 'm'));

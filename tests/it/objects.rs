@@ -1,0 +1,102 @@
+//! Another user's object is not there (OWASP ASVS 5.0, 8.2.2; API1:2023): every operation of the client API with
+//! an identifier in its path, by its owner and by somebody else.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use twofold::{
+    adapters::random::Random,
+    api::{self, Surface},
+    db::{Origin, notifications},
+};
+use uuid::Uuid;
+
+use crate::support::{TestApp, TestDb, app::PASSWORD, http::Answer, statements::Statements};
+
+const OWNER: &str = "ada@example.com";
+const OTHER: &str = "bob@example.com";
+const UNKNOWN: &str = "01975b2e-7c40-7000-8000-000000000001";
+
+/// Makes an object of the owner's for an operation, and says how it is looked for: a new operation with an
+/// identifier needs a row here.
+async fn make(app: &TestApp, operation: &str) -> Uuid {
+    match operation {
+        "end_session" => {
+            let token = login(app, OWNER).await;
+            let sessions = app.get("/api/v1/auth/sessions?limit=1").bearer(&token).send().await;
+            id(&sessions.data()["items"][0]["id"])
+        }
+        "read_notification" => {
+            let mut tx = app.core.db.begin(&Origin::system("test")).await.expect("begun");
+            let now = tx.now;
+            let me = app.get("/api/v1/users/me").bearer(&login(app, OWNER).await).send().await;
+            let new = notifications::NewNotification {
+                id: Random.id(now),
+                user_id: id(&me.data()["id"]),
+                kind: "password_changed",
+                data: json!({}),
+                now,
+            };
+            let id = new.id;
+            notifications::insert(&mut tx, new).await.expect("stored");
+            tx.commit().await.expect("committed");
+            id
+        }
+        other => panic!("{other}: whose is it? Make one here."),
+    }
+}
+
+fn id(value: &Value) -> Uuid {
+    value.as_str().expect("text").parse().expect("an identifier")
+}
+
+async fn login(app: &TestApp, email: &str) -> String {
+    let body = json!({"email": email, "password": PASSWORD});
+    let answer = app.post("/api/v1/auth/login", body).send().await;
+    answer.data()["access_token"].as_str().expect("a token").to_owned()
+}
+
+/// What a caller sees of a failure, without what differs for each request.
+fn seen(answer: &Answer) -> (u16, Value) {
+    let mut json = answer.json();
+    json.as_object_mut().expect("an envelope").shift_remove("request_id");
+    (answer.status, json)
+}
+
+#[tokio::test]
+async fn c16_another_users_object_is_not_there() {
+    let db = TestDb::create().await;
+    let mut registrar = TestApp::builder().database_url(&db.url).start().await;
+    for email in [OWNER, OTHER] {
+        registrar.verified_user(email).await;
+    }
+    registrar.stop_background().await;
+    let statements = Statements::watch();
+    let app = Statements::app().database_url(&db.url).start().await;
+    let (owner, other) = (login(&app, OWNER).await, login(&app, OTHER).await);
+    let mut seen_operations = 0;
+    for document in api::documents(None) {
+        if document.surface != Surface::Client {
+            continue;
+        }
+        for operation in document.operations().filter(|operation| operation.path.contains('{')) {
+            let at = &operation.operation_id;
+            let method: Method = operation.method.parse().expect("a method");
+            let call = async |token: &str, id: &str| {
+                let path = operation.path.replace("{id}", id);
+                statements.of(app.request(method.clone(), &path).bearer(token).send()).await
+            };
+            let object = make(&app, at).await.to_string();
+            let (foreign, unknown) = (call(&other, &object).await, call(&other, UNKNOWN).await);
+            assert_eq!(foreign.1.assert_error(404, "not_found")["code"], 404, "{at}");
+            assert_eq!(seen(&foreign.1), seen(&unknown.1), "{at}");
+            assert_eq!(foreign.0, unknown.0, "{at}: it takes other statements");
+            let malformed = call(&other, "no-identifier").await.1;
+            assert_eq!(seen(&malformed), seen(&unknown.1), "{at}");
+            // It is as it was, and its owner's.
+            let own = call(&owner, &object).await.1;
+            assert!((200..300).contains(&own.status), "{at}: {}", own.text);
+            seen_operations += 1;
+        }
+    }
+    assert!(seen_operations >= 2, "there are some");
+}

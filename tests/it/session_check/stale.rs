@@ -26,8 +26,8 @@ impl Stage {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn c02_what_is_stored_late_revives_nothing() {
-    let stage = Stage::set().await;
     for _ in 0..rounds(3, 20) {
+        let stage = Stage::set().await;
         let token = token(&stage.a, &stage.user().await).await;
         let cached = stage.cached(&token).await;
         stage.log_out(&token).await;

@@ -100,6 +100,10 @@ pub struct Page<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> {
     /// How many there are on all pages; absent when asked for by cursor.
     #[oai(skip_serializing_if_is_none)]
     pub total: Option<i64>,
+    /// Whether there are more than `total`: no more than 5,000 are counted, and pages behind them are read best by
+    /// cursor. Absent when asked for by cursor.
+    #[oai(skip_serializing_if_is_none)]
+    pub total_is_capped: Option<bool>,
     /// How many a page holds.
     pub per_page: u32,
     /// Which page this is, from 1; absent when asked for by cursor.
@@ -137,10 +141,11 @@ where
         let last_page = |total: i64| (total.max(1) + per_page - 1) / per_page;
         Self {
             items: listed.items.into_iter().map(T::from).collect(),
-            total: listed.numbered.map(|numbered| numbered.total),
+            total: listed.numbered.map(|numbered| numbered.total.rows),
+            total_is_capped: listed.numbered.map(|numbered| numbered.total.is_capped),
             per_page: listed.limit,
             current_page: listed.numbered.map(|numbered| numbered.page),
-            last_page: listed.numbered.map(|numbered| last_page(numbered.total)),
+            last_page: listed.numbered.map(|numbered| last_page(numbered.total.rows)),
             has_more: listed.next_cursor.is_some(),
             next_cursor: listed.next_cursor,
         }
@@ -171,6 +176,7 @@ impl<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> Example for Page<
         Self {
             items: vec![T::example()],
             total: Some(41),
+            total_is_capped: Some(false),
             per_page: 20,
             current_page: Some(1),
             last_page: Some(3),

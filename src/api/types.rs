@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use poem_openapi::{
     registry::{MetaSchema, MetaSchemaRef},
-    types::{Example, ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
+    types::{
+        Example, MaybeUndefined, ParseError, ParseFromJSON, ParseFromParameter, ParseResult,
+        ToJSON, Type,
+    },
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -40,6 +43,16 @@ impl SearchText {
 impl ParseFromParameter for SearchText {
     fn parse_from_parameter(text: &str) -> ParseResult<Self> {
         Self::parse(text).ok_or_else(|| ParseError::custom("not valid"))
+    }
+}
+
+/// A field of a partial change: `None` leaves alone, `Some(None)` clears.
+#[must_use]
+pub fn nullable<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
+    match field {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => Some(Some(value)),
     }
 }
 

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Actor, Conn, Origin, contains,
+    count::{self, Total},
     keyset::{Window, sortable},
     schema::mails,
     text_enum,
@@ -293,8 +294,8 @@ fn matching(filter: &MailFilter) -> mails::BoxedQuery<'_, Pg> {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count(conn: &mut Conn, filter: &MailFilter) -> QueryResult<i64> {
-    matching(filter).count().get_result(conn).await
+pub async fn count(conn: &mut Conn, filter: &MailFilter) -> QueryResult<Total> {
+    count::count(conn, matching(filter).limit(count::LIMIT)).await
 }
 
 /// The mails in a window of the sorted list.

@@ -63,7 +63,7 @@ pub async fn read(
         Realm::Client => users::table
             .inner_join(user_sessions::table.on(user_sessions::account_id.eq(users::id)))
             .filter(user_sessions::id.eq(id).and(user_sessions::expires_at.gt(now)))
-            .select(columns!(user_sessions, users::status.eq(UserStatus::Suspended)))
+            .select(columns!(user_sessions, users::status.ne(UserStatus::Active)))
             .first(conn)
             .await
             .optional(),

@@ -185,6 +185,17 @@ diesel::table! {
 }
 
 diesel::table! {
+    user_notes (id) {
+        id -> Uuid,
+        user_id -> Uuid,
+        admin_id -> Nullable<Uuid>,
+        text -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     user_one_time_codes (user_id, purpose) {
         user_id -> Uuid,
         purpose -> Text,
@@ -255,6 +266,8 @@ diesel::table! {
         time_zone -> Nullable<Text>,
         deletion_due_at -> Nullable<Timestamptz>,
         password_needs_factor -> Bool,
+        has_second_factor -> Bool,
+        suspended_until -> Nullable<Timestamptz>,
     }
 }
 
@@ -263,6 +276,8 @@ diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
 diesel::joinable!(user_login_challenges -> users (user_id));
+diesel::joinable!(user_notes -> admins (admin_id));
+diesel::joinable!(user_notes -> users (user_id));
 diesel::joinable!(user_one_time_codes -> users (user_id));
 diesel::joinable!(user_recovery_codes -> users (user_id));
 diesel::joinable!(user_sessions -> users (account_id));
@@ -282,6 +297,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mails,
     notifications,
     user_login_challenges,
+    user_notes,
     user_one_time_codes,
     user_recovery_codes,
     user_sessions,

@@ -1,5 +1,8 @@
 //! `users`: people who use the client API.
 
+mod lists;
+mod status;
+
 use chrono::{DateTime, Utc};
 use diesel::{
     pg::Pg,
@@ -7,21 +10,20 @@ use diesel::{
     result::{DatabaseErrorKind, Error},
 };
 use diesel_async::RunQueryDsl;
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::{
-    Conn, contains,
-    keyset::{Window, sortable},
-    schema::users,
-    text_enum,
-};
+use super::{Conn, schema::users, text_enum};
+
+pub use lists::{UserFilter, UserSort, count, counted, list, listed};
+pub use status::{StatusChange, change_status};
 
 text_enum! {
     /// Whether a user may act.
     UserStatus {
         Active = "active",
         Suspended = "suspended",
+        /// Restored by staff, or erased when `deletion_due_at` has come.
+        Deleted = "deleted",
     }
 }
 
@@ -49,6 +51,9 @@ pub struct User {
     pub deletion_due_at: Option<DateTime<Utc>>,
     /// The password is too short to be the only factor.
     pub password_needs_factor: bool,
+    pub has_second_factor: bool,
+    /// When a suspended user is reactivated; `None`: when somebody does it.
+    pub suspended_until: Option<DateTime<Utc>>,
 }
 
 /// What a new row needs.
@@ -321,108 +326,4 @@ pub async fn update_profile(
         .returning(User::as_returning())
         .get_result(conn)
         .await
-}
-
-/// A change of status and why.
-pub struct StatusChange<'a> {
-    pub from: UserStatus,
-    pub to: UserStatus,
-    pub reason: &'a str,
-    /// The admin, if it was one.
-    pub by: Option<Uuid>,
-    pub now: DateTime<Utc>,
-}
-
-/// Changes the status if it is `from`; `None` when the user isn't there or has another status.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn change_status(
-    conn: &mut Conn,
-    id: Uuid,
-    change: StatusChange<'_>,
-) -> QueryResult<Option<User>> {
-    diesel::update(users::table.find(id).filter(users::status.eq(change.from)))
-        .set((
-            users::status.eq(change.to),
-            users::status_reason.eq(change.reason),
-            users::status_changed_at.eq(change.now),
-            users::status_changed_by.eq(change.by),
-            users::updated_at.eq(change.now),
-        ))
-        .returning(User::as_returning())
-        .get_result(conn)
-        .await
-        .optional()
-}
-
-sortable! {
-    /// What a list of users can be sorted by.
-    UserSort: User, users, "-created_at", [created_at, email, name, last_login_at]
-}
-
-/// Which users to list.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct UserFilter {
-    /// Part of the address or of the name, in any case.
-    pub search: Option<String>,
-    pub status: Option<UserStatus>,
-    /// Whether the address is verified.
-    pub verified: Option<bool>,
-    pub created_from: Option<DateTime<Utc>>,
-    /// From then on no more.
-    pub created_to: Option<DateTime<Utc>>,
-}
-
-fn matching(filter: &UserFilter) -> users::BoxedQuery<'_, Pg> {
-    let mut query = users::table.into_boxed();
-    if let Some(status) = filter.status {
-        query = query.filter(users::status.eq(status));
-    }
-    if let Some(text) = &filter.search {
-        let pattern = contains(text);
-        query = query.filter(users::email.ilike(pattern.clone()).or(users::name.ilike(pattern)));
-    }
-    if let Some(verified) = filter.verified {
-        query = query.filter(users::email_verified_at.is_not_null().eq(verified));
-    }
-    if let Some(from) = filter.created_from {
-        query = query.filter(users::created_at.ge(from));
-    }
-    if let Some(to) = filter.created_to {
-        query = query.filter(users::created_at.lt(to));
-    }
-    query
-}
-
-/// How many users match.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn count(conn: &mut Conn, filter: &UserFilter) -> QueryResult<i64> {
-    matching(filter).count().get_result(conn).await
-}
-
-/// The query of [`list`].
-pub fn listed<'a>(
-    filter: &'a UserFilter,
-    window: &'a Window<UserSort>,
-) -> users::BoxedQuery<'a, Pg> {
-    matching(filter)
-        .filter(window.condition())
-        .order_by(window.order())
-        .limit(window.limit)
-        .offset(window.offset)
-}
-
-/// The users in a window of the sorted list.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn list(
-    conn: &mut Conn,
-    filter: &UserFilter,
-    window: &Window<UserSort>,
-) -> QueryResult<Vec<User>> {
-    listed(filter, window).select(User::as_select()).load(conn).await
 }

@@ -20,6 +20,7 @@ use crate::services::{
     mails::DeliverMail,
     notices::{Notice, Notify},
     reactions::SendWelcome,
+    users::status::LiftSuspension,
 };
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
@@ -36,6 +37,7 @@ pub fn registry() -> Registry {
         .handle::<AnswerRegistration>()
         .handle::<SendVerificationCode>()
         .handle::<SendPasswordReset>()
+        .handle::<LiftSuspension>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {
             let session_id = event.session_id;

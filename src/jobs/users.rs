@@ -10,6 +10,7 @@ use crate::services::{
     jobs::Job,
     notices::{self, Notify},
     reactions::{self, SendWelcome},
+    users::status::{self, LiftSuspension},
 };
 
 impl Handler for SendWelcome {
@@ -27,6 +28,15 @@ impl Handler for Notify {
     async fn run(self, context: Context) -> Result<(), JobError> {
         let Context { core, origin, id, .. } = &context;
         Ok(notices::notify(core, origin, *id, &self).await?)
+    }
+}
+
+impl Handler for LiftSuspension {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        let Context { core, origin, .. } = &context;
+        Ok(status::lift_suspension(core, origin, self.user_id).await?)
     }
 }
 

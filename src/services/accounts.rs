@@ -128,7 +128,7 @@ pub async fn verify_email(
 /// [`Code::SessionEnded`] when it is gone, or [`Code::AccountSuspended`].
 pub async fn current(core: &Core, id: Uuid) -> Result<User> {
     let user = users::find(&mut *core.db.conn().await?, id).await?.ok_or(Code::SessionEnded)?;
-    if user.status == UserStatus::Suspended {
+    if user.status != UserStatus::Active {
         return Err(Code::AccountSuspended.into());
     }
     Ok(user)
@@ -214,7 +214,7 @@ pub async fn change_password(
     Ok(tx.commit().await?)
 }
 
-/// Changes the user's own profile.
+/// Changes a user's profile.
 ///
 /// # Errors
 /// [`Code::PreconditionFailed`], or [`Code::ValidationFailed`] for a time zone that isn't one.

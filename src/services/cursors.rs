@@ -14,7 +14,10 @@ use super::{
     sealing::{NonceBytes, SealingKey},
     tokens::derive_key,
 };
-use crate::db::keyset::{Sort, SortValue, Sortable, Window};
+use crate::db::{
+    count::Total,
+    keyset::{Sort, SortValue, Sortable, Window},
+};
 
 /// Where a page starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +63,7 @@ impl<R> Listed<R> {
 pub struct Numbered {
     /// From 1.
     pub page: u32,
-    pub total: i64,
+    pub total: Total,
 }
 
 /// A page that is being read.
@@ -84,7 +87,7 @@ impl<S: Sortable> Reading<'_, S> {
     ///
     /// # Errors
     /// Never, with these keys.
-    pub fn finish(self, mut rows: Vec<S::Row>, total: Option<i64>) -> Result<Listed<S::Row>> {
+    pub fn finish(self, mut rows: Vec<S::Row>, total: Option<Total>) -> Result<Listed<S::Row>> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX);
         let has_more = rows.len() > limit;
         rows.truncate(limit);

@@ -137,6 +137,12 @@ catalogue! {
     UserAlreadySuspended = 1201, Conflict, "user_already_suspended", "This user is already suspended.";
     /// Only suspended users can be reactivated.
     UserNotSuspended = 1202, Conflict, "user_not_suspended", "This user is not suspended.";
+    /// Restore a deleted user first.
+    UserDeleted = 1204, Conflict, "user_deleted", "This user is deleted.";
+    /// Only deleted users can be restored.
+    UserNotDeleted = 1205, Conflict, "user_not_deleted", "This user is not deleted.";
+    /// The address of the user needs no code any more.
+    UserAlreadyVerified = 1206, Conflict, "user_already_verified", "The address of this user is verified already.";
     /// Another account has this address.
     EmailTaken = 1203, Conflict, "email_taken", "Another account has this address.";
     /// A job that runs or has ended can't be changed so; or another one does the same.

@@ -163,14 +163,22 @@ pub async fn confirm(
 pub async fn disable(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
     let user = users::lock(&mut tx, user_id).await?.ok_or(Code::SessionEnded)?;
-    require(&mut tx, user_id).await?;
-    if user.password_needs_factor {
+    if user.has_second_factor && user.password_needs_factor {
         return Err(Code::PasswordNeedsFactor.into());
     }
-    user_totp::delete(&mut tx, user_id).await?;
-    user_recovery_codes::delete(&mut tx, user_id).await?;
-    publish(core, &mut tx, user_id, FactorChange::Disabled).await?;
+    remove(core, &mut tx, user_id).await?;
     Ok(tx.commit().await?)
+}
+
+/// The same, whatever password there is.
+///
+/// # Errors
+/// [`Code::SecondFactorNotEnabled`].
+pub(super) async fn remove(core: &Core, tx: &mut Tx, user_id: Uuid) -> Result<()> {
+    require(tx, user_id).await?;
+    user_totp::delete(tx, user_id).await?;
+    user_recovery_codes::delete(tx, user_id).await?;
+    publish(core, tx, user_id, FactorChange::Disabled).await
 }
 
 /// Makes new recovery codes in place of all others, and returns them: they are shown this once.

@@ -85,7 +85,7 @@ pub async fn login(
     let (mut tx, user) = found
         .filter(|(_, user)| user.email_verified_at.is_some())
         .ok_or(Code::InvalidCredentials)?;
-    if user.status == UserStatus::Suspended {
+    if user.status != UserStatus::Active {
         return Err(Code::AccountSuspended.into());
     }
     let (device_id, device_name) = (device.known_to(core, user.id), device.name.as_deref());
@@ -175,7 +175,7 @@ pub async fn complete(
     let user = users::lock(&mut tx, claims.sub).await?.ok_or(Code::ChallengeEnded)?;
     let found = challenges::lock(&mut tx, user.id, claims.sid, now).await?;
     let challenge = found.ok_or(Code::ChallengeEnded)?;
-    if user.status == UserStatus::Suspended {
+    if user.status != UserStatus::Active {
         return Err(Code::AccountSuspended.into());
     }
     // By account, not by challenge: who has the password gets as many of those as he likes.

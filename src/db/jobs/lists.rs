@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::{Job, JobState};
 use crate::db::{
     Conn,
+    count::{self, Total},
     keyset::{Window, sortable},
     schema::jobs,
 };
@@ -69,8 +70,8 @@ pub(super) fn matching(filter: &JobFilter) -> jobs::BoxedQuery<'_, Pg> {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count(conn: &mut Conn, filter: &JobFilter) -> QueryResult<i64> {
-    matching(filter).count().get_result(conn).await
+pub async fn count(conn: &mut Conn, filter: &JobFilter) -> QueryResult<Total> {
+    count::count(conn, matching(filter).limit(count::LIMIT)).await
 }
 
 /// The jobs in a window of the sorted list.

@@ -32,7 +32,9 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (
-        (auth::AuthApi, users::UsersApi),
+        auth::AuthApi,
+        (users::UsersApi, users::UserStatusApi, users::UserSecurityApi),
+        (users::UserNotesApi, users::UsersBulkApi),
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
     );

@@ -1,13 +1,19 @@
 //! The users of the client API, as staff see them.
 
+mod bulk;
+mod managed_user;
+mod notes;
+mod security;
+mod status;
+
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{
-    Enum, Object, OpenApi,
+    Object, OpenApi,
     param::{Path, Query},
-    types::{Email as EmailText, Example},
+    types::{Example, MaybeUndefined},
 };
 use uuid::Uuid;
 
@@ -20,91 +26,45 @@ use crate::{
         etag::IfMatch,
         idempotency::IdempotencyKey,
         listing::{Cursor, PageNumber, PageSize, SortText, table_request},
-        types::SearchText,
+        types::{Email, SearchText, nullable},
     },
-    db::users::{User, UserFilter, UserSort, UserStatus},
-    services::{Core, users},
+    db::users::{ProfileChanges, UserFilter, UserSort},
+    services::{Core, accounts, users},
 };
 
-/// Whether a user may act.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum ManagedUserStatus {
-    Active,
-    Suspended,
-}
+pub use bulk::UsersBulkApi;
+use managed_user::{ManagedUser, ManagedUserStatus, an_id};
+pub use notes::UserNotesApi;
+pub use security::UserSecurityApi;
+pub use status::UserStatusApi;
 
-/// A user of the client API.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub struct ManagedUser {
-    /// The account's identifier.
-    pub id: Uuid,
-    /// The address.
-    pub email: EmailText,
-    /// The person's name; absent when unknown.
-    #[oai(skip_serializing_if_is_none)]
-    pub name: Option<String>,
-    /// Whether the person may act.
-    pub status: ManagedUserStatus,
-    /// Why the status was last changed.
-    #[oai(skip_serializing_if_is_none)]
-    pub status_reason: Option<String>,
-    /// When the status was last changed.
-    #[oai(skip_serializing_if_is_none)]
-    pub status_changed_at: Option<DateTime<Utc>>,
-    /// The admin who changed it.
-    #[oai(skip_serializing_if_is_none)]
-    pub status_changed_by: Option<Uuid>,
-    /// When the address was verified; absent until then.
-    #[oai(skip_serializing_if_is_none)]
-    pub email_verified_at: Option<DateTime<Utc>>,
-    /// When the person last signed in.
-    #[oai(skip_serializing_if_is_none)]
-    pub last_login_at: Option<DateTime<Utc>>,
-    /// When the account was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub updated_at: DateTime<Utc>,
-}
-
-impl From<User> for ManagedUser {
-    fn from(user: User) -> Self {
-        Self {
-            id: user.id,
-            email: EmailText(user.email),
-            name: user.name,
-            status: match user.status {
-                UserStatus::Active => ManagedUserStatus::Active,
-                UserStatus::Suspended => ManagedUserStatus::Suspended,
-            },
-            status_reason: user.status_reason,
-            status_changed_at: user.status_changed_at,
-            status_changed_by: user.status_changed_by,
-            email_verified_at: user.email_verified_at,
-            last_login_at: user.last_login_at,
-            created_at: user.created_at,
-            updated_at: user.updated_at,
-        }
-    }
-}
-
-impl From<ManagedUserStatus> for UserStatus {
-    fn from(status: ManagedUserStatus) -> Self {
-        match status {
-            ManagedUserStatus::Active => Self::Active,
-            ManagedUserStatus::Suspended => Self::Suspended,
-        }
-    }
-}
-
-/// Why the status is changed.
+/// A new user, who chooses a password by mail.
 #[derive(Debug, Object)]
 #[oai(deny_unknown_fields, example)]
-pub struct ChangeUserStatusRequest {
-    /// For the record; the user doesn't see it.
-    #[oai(validator(min_length = 1, max_length = 1000, pattern = r"^[^\x00]*[^\s\x00][^\x00]*$"))]
-    pub reason: String,
+pub struct CreateUserRequest {
+    /// The address.
+    pub email: Email,
+    /// The person's name.
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00]*$"))]
+    pub name: Option<String>,
+    /// The language to write to the person in (BCP 47).
+    #[oai(validator(pattern = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"))]
+    pub locale: Option<String>,
+}
+
+/// What to change: an absent field is left alone, `null` clears it.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct UpdateUserRequest {
+    /// The person's name.
+    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00]*$"))]
+    pub name: MaybeUndefined<String>,
+    /// The language to write to the person in (BCP 47).
+    #[oai(validator(pattern = "^[a-z]{2,3}(-[A-Z][a-z]{3})?(-([A-Z]{2}|[0-9]{3}))?$"))]
+    pub locale: MaybeUndefined<String>,
+    /// By whose clock the person lives: a name of the IANA's list.
+    #[oai(validator(max_length = 50, pattern = "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"))]
+    pub time_zone: MaybeUndefined<String>,
 }
 
 /// Operations on users.
@@ -131,32 +91,61 @@ impl UsersApi {
         /// How the list is sorted: columns with commas, `-` for descending.
         #[oai(default)]
         sort: Query<SortText<UserSort>>,
-        /// Part of the address or of the name, in any case.
+        /// Part of the address and the name, in any case, or the identifier.
         #[oai(example = "ada")]
         q: Query<Option<SearchText>>,
         /// Only users with this status.
         #[oai(example = "active")]
         status: Query<Option<ManagedUserStatus>>,
         /// Only users whose address is verified, or is not.
-        #[oai(example = "verified")]
+        #[oai(example = "yes")]
         verified: Query<Option<bool>>,
+        /// Only users with a second factor, or without.
+        #[oai(example = "yes")]
+        has_second_factor: Query<Option<bool>>,
         /// Only users made at this time or later.
         #[oai(example = "a_time")]
         created_from: Query<Option<DateTime<Utc>>>,
         /// Only users made before this time.
         #[oai(example = "a_time")]
         created_to: Query<Option<DateTime<Utc>>>,
+        /// Only users who last signed in at this time or later.
+        #[oai(example = "a_time")]
+        last_login_from: Query<Option<DateTime<Utc>>>,
+        /// Only users who last signed in before this time.
+        #[oai(example = "a_time")]
+        last_login_to: Query<Option<DateTime<Utc>>>,
     ) -> Answer<Page<ManagedUser>> {
         let request = table_request(page.0, per_page.0, cursor.0, &sort.0)?;
         let filter = UserFilter {
             search: q.0.map(|text| text.0),
             status: status.0.map(Into::into),
             verified: verified.0,
+            has_second_factor: has_second_factor.0,
             created_from: created_from.0,
             created_to: created_to.0,
+            last_login_from: last_login_from.0,
+            last_login_to: last_login_to.0,
         };
         let found = users::list(core.0, &filter, request).await?;
         Ok(ApiResponse::success(found.into()))
+    }
+
+    /// Create a user
+    ///
+    /// Mails a token to choose a password with, by which the address is verified.
+    #[oai(path = "/", method = "post", operation_id = "create_user")]
+    async fn create(
+        &self,
+        auth: StaffAuth,
+        _key: IdempotencyKey,
+        core: Data<&Arc<Core>>,
+        body: Body<CreateUserRequest>,
+    ) -> Answer<ManagedUser> {
+        let CreateUserRequest { email, name, locale } = body.0;
+        let (name, locale) = (name.as_deref(), locale.as_deref());
+        let user = users::create(core.0, &auth.origin, &email.0, name, locale).await?;
+        Ok(ApiResponse::success(user.into()))
     }
 
     /// Read a user
@@ -174,49 +163,30 @@ impl UsersApi {
         Ok(ApiResponse::success(users::get(core.0, id.0).await?.into()))
     }
 
-    /// Suspend a user
+    /// Change a user
     ///
-    /// Ends their sessions; their next request is refused.
-    #[oai(path = "/:id/suspend", method = "post", operation_id = "suspend_user")]
-    async fn suspend(
+    /// What the person could change as well.
+    #[oai(path = "/:id", method = "patch", operation_id = "update_user")]
+    async fn update(
         &self,
         auth: StaffAuth,
-        _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
         id: Path<Uuid>,
         if_match: IfMatch,
-        body: Body<ChangeUserStatusRequest>,
+        body: Body<UpdateUserRequest>,
     ) -> Answer<ManagedUser> {
+        let UpdateUserRequest { name, locale, time_zone } = body.0;
+        let changes = ProfileChanges {
+            name: nullable(name),
+            locale: nullable(locale),
+            time_zone: nullable(time_zone),
+        };
         let expected = if_match.expected::<ManagedUser, _>();
-        let user = users::suspend(core.0, &auth.origin, id.0, expected, &body.0.reason).await?;
+        let user = accounts::update_profile(core.0, &auth.origin, id.0, expected, changes).await?;
         Ok(ApiResponse::success(user.into()))
     }
-
-    /// Reactivate a suspended user
-    ///
-    /// The user may sign in again.
-    #[oai(path = "/:id/reactivate", method = "post", operation_id = "reactivate_user")]
-    async fn reactivate(
-        &self,
-        auth: StaffAuth,
-        _key: IdempotencyKey,
-        core: Data<&Arc<Core>>,
-        /// The user's identifier.
-        #[oai(example = "an_id")]
-        id: Path<Uuid>,
-        if_match: IfMatch,
-        body: Body<ChangeUserStatusRequest>,
-    ) -> Answer<ManagedUser> {
-        let expected = if_match.expected::<ManagedUser, _>();
-        let user = users::reactivate(core.0, &auth.origin, id.0, expected, &body.0.reason).await?;
-        Ok(ApiResponse::success(user.into()))
-    }
-}
-
-fn an_id() -> Uuid {
-    Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
@@ -230,7 +200,7 @@ fn active() -> Option<ManagedUserStatus> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
-fn verified() -> Option<bool> {
+fn yes() -> Option<bool> {
     Some(true)
 }
 
@@ -239,26 +209,16 @@ fn a_time() -> Option<DateTime<Utc>> {
     Some(DateTime::UNIX_EPOCH)
 }
 
-impl Example for ManagedUser {
+impl Example for CreateUserRequest {
     fn example() -> Self {
-        Self {
-            id: an_id(),
-            email: EmailText("ada@example.com".to_owned()),
-            name: Some("Ada".to_owned()),
-            status: ManagedUserStatus::Suspended,
-            status_reason: Some("Sends spam to other users.".to_owned()),
-            status_changed_at: Some(DateTime::UNIX_EPOCH),
-            status_changed_by: Some(an_id()),
-            email_verified_at: Some(DateTime::UNIX_EPOCH),
-            last_login_at: Some(DateTime::UNIX_EPOCH),
-            created_at: DateTime::UNIX_EPOCH,
-            updated_at: DateTime::UNIX_EPOCH,
-        }
+        let (name, locale) = (Some("Ada".to_owned()), Some("en-GB".to_owned()));
+        Self { email: Email::example(), name, locale }
     }
 }
 
-impl Example for ChangeUserStatusRequest {
+impl Example for UpdateUserRequest {
     fn example() -> Self {
-        Self { reason: "Sends spam to other users.".to_owned() }
+        let text = |text: &str| MaybeUndefined::Value(text.to_owned());
+        Self { name: text("Ada"), locale: text("en-GB"), time_zone: text("Europe/London") }
     }
 }

@@ -20,7 +20,7 @@ use crate::{
         error::ApiError,
         etag::IfMatch,
         idempotency::IdempotencyKey,
-        types::{Email, NewPassword, SecretText},
+        types::{Email, NewPassword, SecretText, nullable},
     },
     db::users::{ProfileChanges, User},
     services::{Core, accounts, change_email, deletion},
@@ -217,15 +217,6 @@ impl UsersApi {
     ) -> Answer<CurrentUser> {
         let user = deletion::cancel(core.0, &auth.origin, auth.account_id).await?;
         Ok(ApiResponse::success(user.into()))
-    }
-}
-
-/// `None`: leave alone; `Some(None)`: clear.
-fn nullable<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {
-    match field {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(value) => Some(Some(value)),
     }
 }
 

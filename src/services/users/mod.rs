@@ -1,0 +1,68 @@
+//! Users as staff see them.
+
+pub mod bulk;
+pub mod notes;
+pub mod security;
+pub mod status;
+
+use uuid::Uuid;
+
+use super::{
+    Code, Core, Result,
+    cursors::{ListRequest, Listed},
+    email_address::EmailAddress,
+    events::UserRegistered,
+    mailed_answers::SendPasswordReset,
+};
+use crate::db::{
+    Origin,
+    users::{self, NewUser, User, UserFilter, UserSort},
+};
+
+/// One page of the users that match: two statements, or one by cursor.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn list(
+    core: &Core,
+    filter: &UserFilter,
+    request: ListRequest<UserSort>,
+) -> Result<Listed<User>> {
+    let reading = core.cursors.start(request, filter)?;
+    let mut conn = core.db.conn().await?;
+    let total =
+        if reading.is_counted() { Some(users::count(&mut conn, filter).await?) } else { None };
+    let rows = users::list(&mut conn, filter, &reading.window).await?;
+    reading.finish(rows, total)
+}
+
+/// One user.
+///
+/// # Errors
+/// [`Code::NotFound`].
+pub async fn get(core: &Core, id: Uuid) -> Result<User> {
+    let mut conn = core.db.conn().await?;
+    Ok(users::find(&mut conn, id).await?.ok_or(Code::NotFound)?)
+}
+
+/// Makes an account for somebody, and mails them a token to choose a password with: who has it has the mailbox.
+///
+/// # Errors
+/// [`Code::EmailTaken`].
+pub async fn create(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    name: Option<&str>,
+    locale: Option<&str>,
+) -> Result<User> {
+    let hash = security::unknown_password(core).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let new = NewUser { id, email: email.as_str(), name, locale, password_hash: &hash, now };
+    let user = users::insert(&mut tx, new).await?.ok_or(Code::EmailTaken)?;
+    core.jobs.publish(core, &mut tx, &UserRegistered { user_id: id }).await?;
+    core.jobs.enqueue(core, &mut tx, &SendPasswordReset { user_id: Some(id) }).await?;
+    tx.commit().await?;
+    Ok(user)
+}

@@ -57,6 +57,7 @@ mod mail_outage;
 mod mail_templates;
 mod mail_tls;
 mod methods;
+mod manage_users;
 mod metrics;
 mod migrations;
 mod notices;

@@ -69,6 +69,7 @@ mod program;
 mod queries;
 mod reactions;
 mod redis_kept;
+mod roles;
 mod second_factor;
 mod session_check;
 mod sessions;

@@ -95,7 +95,7 @@ pub struct RoleRequest {
     #[oai(validator(max_length = 500, pattern = r"^[^\x00]*$"))]
     pub description: String,
     /// What it gives: nothing that you may not do yourself.
-    #[oai(validator(max_items = 100, unique_items))]
+    #[oai(validator(max_items = 100))]
     pub permissions: Vec<PermissionName>,
 }
 

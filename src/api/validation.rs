@@ -3,6 +3,8 @@
 //! Typed parsers stop at their first failure; callers want to know of all. Walking the document
 //! that callers have keeps what is enforced the same as what is promised.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::document::Document;
@@ -173,8 +175,13 @@ impl Walk<'_> {
         } else if let Some(max) = schema["maxItems"].as_u64().filter(|max| count > *max) {
             self.fault(at, "too_many", format!("must have at most {max} items"));
         }
+        let mut seen = HashSet::new();
         for (index, item) in items.iter().enumerate() {
-            self.value(&schema["items"], item, &format!("{at}[{index}]"));
+            let at = format!("{at}[{index}]");
+            if schema["uniqueItems"] == true && !seen.insert(item.to_string()) {
+                self.fault(&at, "repeated", "is there already".to_owned());
+            }
+            self.value(&schema["items"], item, &at);
         }
     }
 
@@ -242,6 +249,7 @@ mod tests {
                 "address": {"type": "object", "properties": {"city": {"$ref": "#/components/schemas/City"}}},
                 "items": {"type": "array", "maxItems": 2, "items": {
                     "type": "object", "required": ["qty"], "properties": {"qty": {"type": "integer", "maximum": 9}}}},
+                "tags": {"type": "array", "uniqueItems": true},
                 "color": {"type": "string", "enum": ["red", "blue"]},
                 "id": {"type": "string", "format": "uuid"},
                 "code": {"type": "string", "pattern": "^[0-9]{2}$"}
@@ -249,7 +257,7 @@ mod tests {
         });
         let value = json!({
             "email": "nope", "age": 3, "note": null, "address": {"city": "Paris"},
-            "items": [{"qty": 1}, {"qty": 10}, {}], "color": "green", "id": "x", "code": "a1",
+            "items": [{"qty": 1}, {"qty": 10}, {}], "tags": [1, 2, 1], "color": "green", "id": "x", "code": "a1",
             "extra": true
         });
         assert_eq!(
@@ -262,6 +270,7 @@ mod tests {
                 ("items".to_owned(), "too_many"),
                 ("items[1].qty".to_owned(), "too_large"),
                 ("items[2].qty".to_owned(), "required"),
+                ("tags[2]".to_owned(), "repeated"),
                 ("color".to_owned(), "enum"),
                 ("id".to_owned(), "uuid"),
                 ("code".to_owned(), "pattern"),

@@ -9,8 +9,6 @@ use diesel::{
     sql_types::{Bool, Text},
 };
 
-use super::contains;
-
 /// Has a query planned each time that it runs: for what it looks for now, and not for what callers look for on average.
 pub fn planned_anew() -> PlannedAnew {
     PlannedAnew
@@ -27,32 +25,58 @@ impl QueryFragment<Pg> for PlannedAnew {
     }
 }
 
+/// How many rows have a text that is searched for. PostgreSQL's own guesses are wrong by far, for parts of one word
+/// aren't independent of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Frequency {
+    /// At most [`RARE`]: they are found by the index, and sorted.
+    Rare,
+    /// Enough for a page to be filled by going through all rows in their order.
+    Frequent,
+}
+
+/// How many rows are worth sorting.
+pub const RARE: i64 = 1000;
+
+impl Frequency {
+    /// Of a list that has so many rows.
+    #[must_use]
+    pub fn of(rows: i64) -> Self {
+        if rows > RARE { Self::Frequent } else { Self::Rare }
+    }
+}
+
 /// Only rows whose document contains the text.
 pub struct Matching<'a> {
     /// The expression that the index is made of.
     document: &'static str,
     text: &'a str,
-    pattern: String,
+    frequency: Frequency,
 }
 
 impl<'a> Matching<'a> {
     /// `text` has a character at least, and nothing in it is special.
-    pub fn new(document: &'static str, text: &'a str) -> Self {
-        Self { document, text, pattern: contains(text) }
+    pub fn new(document: &'static str, text: &'a str, frequency: Frequency) -> Self {
+        Self { document, text, frequency }
     }
 }
 
 impl QueryFragment<Pg> for Matching<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("(search_grams(");
+        out.unsafe_to_cache_prepared();
+        if self.frequency == Frequency::Rare {
+            out.push_sql("search_grams(");
+            out.push_sql(self.document);
+            out.push_sql(") @> search_terms(");
+            out.push_bind_param::<Text, _>(self.text)?;
+            out.push_sql(") AND ");
+        }
+        // Of this it guesses nothing: LIKE would count twice for how few they are.
+        out.push_sql("strpos(lower(");
         out.push_sql(self.document);
-        out.push_sql(") @> search_terms(");
+        out.push_sql("), lower(");
         out.push_bind_param::<Text, _>(self.text)?;
-        out.push_sql(") AND ");
-        out.push_sql(self.document);
-        out.push_sql(" ILIKE ");
-        out.push_bind_param::<Text, _>(&self.pattern)?;
-        out.push_sql(")");
+        out.push_sql(")) > 0");
         Ok(())
     }
 }

@@ -63,7 +63,7 @@ pub async fn erase_due(core: &Core, origin: &Origin, limit: i64) -> Result<usize
     control::delete_of_users(&mut tx, &ids).await?;
     let erased = users::delete(&mut tx, &ids).await?;
     for user_id in ids {
-        core.client_sessions.check.ends(&mut tx, user_id);
+        core.client_sessions.check.changes(&mut tx, user_id);
         core.jobs.publish(core, &mut tx, &UserErased { user_id }).await?;
     }
     tx.commit().await?;

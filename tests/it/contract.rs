@@ -24,7 +24,7 @@ async fn unknown_routes_and_methods() {
     for (method, path, allow) in [
         (Method::PUT, "/api/v1/users/me", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         (Method::GET, LOGIN, "OPTIONS, POST"),
-        (Method::PUT, "/api/v1/backoffice/users", "GET, HEAD, OPTIONS"),
+        (Method::PUT, "/api/v1/backoffice/users", "GET, HEAD, OPTIONS, POST"),
         (Method::GET, "/api/v1/backoffice/users/x/suspend", "OPTIONS, POST"),
         (Method::POST, "/health/live", "GET, HEAD, OPTIONS"),
         (Method::POST, "/client/docs", "GET, HEAD, OPTIONS"),

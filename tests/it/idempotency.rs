@@ -253,7 +253,7 @@ async fn two_processes_share_their_keys() {
 }
 
 /// POSTs that take no key, each with its reason.
-const WITHOUT_KEY: [(&str, &str); 24] = [
+const WITHOUT_KEY: [(&str, &str); 29] = [
     ("verify_email", "the code works once"),
     ("login_user", "answers with credentials"),
     ("login_user_with_second_factor", "answers with credentials"),
@@ -276,6 +276,11 @@ const WITHOUT_KEY: [(&str, &str); 24] = [
     ("retry_job", "a second time changes nothing, or finds the job in another state"),
     ("cancel_job", "a second time changes nothing, or finds the job in another state"),
     ("retry_failed_jobs", "what is tried again has not failed any more"),
+    ("suspend_users", "each row is tried by itself, and a second time changes nothing"),
+    ("reactivate_users", "each row is tried by itself, and a second time changes nothing"),
+    ("delete_users", "each row is tried by itself, and a second time changes nothing"),
+    ("restore_users", "each row is tried by itself, and a second time changes nothing"),
+    ("end_sessions_of_users", "each row is tried by itself, and a second time changes nothing"),
     ("pause_queue", "a second time changes nothing"),
     ("resume_queue", "a second time changes nothing"),
 ];

@@ -272,7 +272,6 @@ async fn killed_between_effect_and_commit_a_request_has_had_no_effect() {
     let first = resend(&program).send().await;
     first.assert_done();
     assert_replayed(&resend(&program).send().await, &first);
-    until(&sql, "mails", 2).await;
     assert_eq!(count(&sql, RESENT).await, 1);
 }
 
@@ -299,6 +298,5 @@ async fn killed_between_commit_and_answer_a_request_is_answered_by_the_next_proc
     let again = resend(&program).send().await;
     again.assert_done();
     assert_eq!(again.header("idempotency-replayed"), "true");
-    until(&sql, "mails", 2).await;
     assert_eq!(count(&sql, RESENT).await, 1);
 }

@@ -2,16 +2,11 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use diesel::{
-    pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    result::QueryResult,
-    sql_types::Text,
-};
 use diesel_async::RunQueryDsl;
 use twofold::{
     db::{
         keyset::{Sort, Window},
+        search::Frequency,
         users::{User, UserFilter, UserSort, listed},
     },
     services::{
@@ -21,7 +16,7 @@ use twofold::{
     },
 };
 
-use crate::support::{TestApp, TestDb, cluster::connect};
+use crate::support::{TestApp, TestDb, cluster::connect, explain::Explain};
 
 const COLUMNS: [&str; 4] = ["created_at", "email", "name", "last_login_at"];
 
@@ -145,32 +140,13 @@ async fn rows_that_come_and_go_repeat_no_other() {
     }
 }
 
-/// A query, explained.
-struct Explain<Q>(Q);
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) ");
-        self.0.walk_ast(out)
-    }
-}
-
-impl<Q> QueryId for Explain<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q: Query> Query for Explain<Q> {
-    type SqlType = Text;
-}
-
 async fn plan(app: &TestApp, sort: &str, behind: &User) -> String {
     let sort = Sort::<UserSort>::parse(sort).expect("a sort");
     let place = sort.place(behind);
     let window = Window { sort, behind: Some(place), offset: 0, limit: 21 };
     let mut conn = app.core.db.conn().await.expect("a connection");
     let filter = UserFilter::default();
-    let explained = Explain(listed(&filter, &window));
+    let explained = Explain(listed(&filter, Frequency::Rare, &window));
     let lines: Vec<String> = explained.load(&mut conn).await.expect("explained");
     lines.join("\n")
 }

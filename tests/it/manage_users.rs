@@ -29,7 +29,12 @@ impl Stage {
         Self { app, admin, id, user }
     }
 
-    fn send(&self, method: Method, what: &str, body: Value) -> impl Future<Output = Answer> + use<> {
+    fn send(
+        &self,
+        method: Method,
+        what: &str,
+        body: Value,
+    ) -> impl Future<Output = Answer> + use<> {
         let request = self.app.request(method, &format!("{USERS}/{}{what}", self.id));
         let request = request.bearer(&self.admin);
         if body.is_null() { request.send() } else { request.json(body).send() }
@@ -90,7 +95,10 @@ async fn of_two_who_change_a_user_the_second_is_told_and_loses_nothing() {
         request.header("if-match", &tag).json(body).send().await
     };
     let changed = patch(json!({"name": "Ada L.", "time_zone": "Europe/London"})).await.data();
-    assert_eq!((&changed["name"], &changed["time_zone"]), (&json!("Ada L."), &json!("Europe/London")));
+    assert_eq!(
+        (&changed["name"], &changed["time_zone"]),
+        (&json!("Ada L."), &json!("Europe/London"))
+    );
     patch(json!({"name": null})).await.assert_error(412, "precondition_failed");
     assert_eq!(stage.read().await, changed);
     let faults = stage.send(Method::PATCH, "", json!({"time_zone": "Mars/Olympus"})).await.faults();
@@ -175,7 +183,8 @@ async fn staff_verify_an_address_or_have_another_code_sent() {
     assert_eq!(stage.login().await.status, 200);
     stage.act("resend-code", Value::Null).await.assert_error(409, "user_already_verified");
     // Again it changes nothing, and welcomes nobody.
-    assert_eq!(stage.act("verify", Value::Null).await.data(), user);
+    let again = stage.act("verify", Value::Null).await.data();
+    assert_eq!(again["email_verified_at"], user["email_verified_at"]);
 }
 
 #[tokio::test]
@@ -291,10 +300,11 @@ async fn one_row_of_a_bulk_action_that_fails_keeps_no_other_from_it() {
         let me = stage.app.get("/api/v1/users/me").bearer(token).send().await;
         me.assert_error(401, "session_ended");
     }
-    for (ids, rule) in [(json!([]), "too_few"), (json!([nobody, nobody]), "unique")] {
+    let faults = [("ids", "too_few"), ("ids[1]", "repeated")];
+    for (ids, (field, rule)) in [json!([]), json!([nobody, nobody])].into_iter().zip(faults) {
         let body = json!({"ids": ids, "reason": "Just a test."});
         let request = stage.app.post(&format!("{USERS}/bulk/suspend"), body);
         let faults = request.bearer(&stage.admin).send().await.faults();
-        assert_eq!(faults, [("ids".to_owned(), rule.to_owned())]);
+        assert_eq!(faults, [(field.to_owned(), rule.to_owned())]);
     }
 }

@@ -16,15 +16,15 @@ fn text(value: &Value) -> String {
 }
 
 /// A user with a second factor, and the authenticator app.
-struct Stage {
-    app: TestApp,
+pub struct Stage {
+    pub app: TestApp,
     authenticator: Totp,
-    token: String,
+    pub token: String,
     recovery_codes: Vec<String>,
 }
 
 impl Stage {
-    async fn set() -> Self {
+    pub async fn set() -> Self {
         Self::set_in(TestApp::start().await).await
     }
 

@@ -12,7 +12,7 @@ use crate::db::{
     count::{self, Total},
     keyset::{Window, sortable},
     schema::users,
-    search::{Matching, planned_anew},
+    search::{Frequency, Matching, planned_anew},
 };
 
 /// As the index `users_search` has it.
@@ -41,7 +41,7 @@ pub struct UserFilter {
     pub last_login_to: Option<DateTime<Utc>>,
 }
 
-fn matching(filter: &UserFilter) -> users::BoxedQuery<'_, Pg> {
+fn matching(filter: &UserFilter, frequency: Frequency) -> users::BoxedQuery<'_, Pg> {
     let mut query = users::table.into_boxed();
     if *filter != UserFilter::default() {
         query = query.filter(planned_anew());
@@ -49,7 +49,7 @@ fn matching(filter: &UserFilter) -> users::BoxedQuery<'_, Pg> {
     if let Some(text) = &filter.search {
         query = match text.parse::<Uuid>() {
             Ok(id) => query.filter(users::id.eq(id)),
-            Err(_) => query.filter(Matching::new(DOCUMENT, text)),
+            Err(_) => query.filter(Matching::new(DOCUMENT, text, frequency)),
         };
     }
     if let Some(status) = filter.status {
@@ -81,7 +81,7 @@ fn matching(filter: &UserFilter) -> users::BoxedQuery<'_, Pg> {
 /// The query of [`count`].
 #[must_use]
 pub fn counted(filter: &UserFilter) -> users::BoxedQuery<'_, Pg> {
-    matching(filter).limit(count::LIMIT)
+    matching(filter, Frequency::Rare).limit(count::LIMIT)
 }
 
 /// How many users match.
@@ -95,9 +95,10 @@ pub async fn count(conn: &mut Conn, filter: &UserFilter) -> QueryResult<Total> {
 /// The query of [`list`].
 pub fn listed<'a>(
     filter: &'a UserFilter,
+    frequency: Frequency,
     window: &'a Window<UserSort>,
 ) -> users::BoxedQuery<'a, Pg> {
-    matching(filter)
+    matching(filter, frequency)
         .filter(window.condition())
         .order_by(window.order())
         .limit(window.limit)
@@ -111,7 +112,8 @@ pub fn listed<'a>(
 pub async fn list(
     conn: &mut Conn,
     filter: &UserFilter,
+    frequency: Frequency,
     window: &Window<UserSort>,
 ) -> QueryResult<Vec<User>> {
-    listed(filter, window).select(User::as_select()).load(conn).await
+    listed(filter, frequency, window).select(User::as_select()).load(conn).await
 }

@@ -16,10 +16,11 @@ use super::{
 };
 use crate::db::{
     Origin,
+    search::Frequency,
     users::{self, NewUser, User, UserFilter, UserSort},
 };
 
-/// One page of the users that match: two statements, or one by cursor.
+/// One page of the users that match: two statements, or one by cursor unless a text is searched for.
 ///
 /// # Errors
 /// [`Code::ValidationFailed`] for a cursor of another list.
@@ -30,10 +31,15 @@ pub async fn list(
 ) -> Result<Listed<User>> {
     let reading = core.cursors.start(request, filter)?;
     let mut conn = core.db.conn().await?;
-    let total =
-        if reading.is_counted() { Some(users::count(&mut conn, filter).await?) } else { None };
-    let rows = users::list(&mut conn, filter, &reading.window).await?;
-    reading.finish(rows, total)
+    let is_counted = reading.is_counted();
+    let total = if is_counted || filter.search.is_some() {
+        Some(users::count(&mut conn, filter).await?)
+    } else {
+        None
+    };
+    let frequency = total.map_or(Frequency::Rare, |total| Frequency::of(total.rows));
+    let rows = users::list(&mut conn, filter, frequency, &reading.window).await?;
+    reading.finish(rows, total.filter(|_| is_counted))
 }
 
 /// One user.

@@ -5,6 +5,7 @@ pub mod jobs;
 pub mod mail_templates;
 pub mod mails;
 pub mod queues;
+pub mod roles;
 pub mod schedules;
 pub mod users;
 
@@ -22,6 +23,8 @@ pub enum Tag {
     Auth,
     /// The users of the client API.
     Users,
+    /// What staff may do.
+    Roles,
     /// Work in the background: jobs, their queues, and schedules.
     Jobs,
     /// Mails that were written, and what became of them.
@@ -32,7 +35,7 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (
-        auth::AuthApi,
+        (auth::AuthApi, roles::RolesApi),
         (users::UsersApi, users::UserStatusApi, users::UserSecurityApi),
         (users::UserNotesApi, users::UsersBulkApi),
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),

@@ -29,7 +29,11 @@ use crate::{
         types::{Email, SearchText, nullable},
     },
     db::users::{ProfileChanges, UserFilter, UserSort},
-    services::{Core, accounts, users},
+    services::{
+        Core, accounts,
+        permissions::{UsersCreate, UsersRead, UsersUpdate},
+        users,
+    },
 };
 
 pub use bulk::UsersBulkApi;
@@ -79,7 +83,7 @@ impl UsersApi {
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<UsersRead>,
         core: Data<&Arc<Core>>,
         /// Which page, from 1; not with a cursor.
         page: Query<Option<PageNumber>>,
@@ -137,7 +141,7 @@ impl UsersApi {
     #[oai(path = "/", method = "post", operation_id = "create_user")]
     async fn create(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersCreate>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         body: Body<CreateUserRequest>,
@@ -154,7 +158,7 @@ impl UsersApi {
     #[oai(path = "/:id", method = "get", operation_id = "get_user")]
     async fn get(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<UsersRead>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
@@ -169,7 +173,7 @@ impl UsersApi {
     #[oai(path = "/:id", method = "patch", operation_id = "update_user")]
     async fn update(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersUpdate>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]

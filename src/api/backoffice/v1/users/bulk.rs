@@ -13,8 +13,10 @@ use crate::{
         body::Body,
         envelope::{Answer, ApiResponse},
     },
+    db::Origin,
     services::{
         Code, Core,
+        permissions::{UsersDelete, UsersSecurity, UsersSuspend},
         users::bulk::{self, Action, Row},
     },
 };
@@ -69,11 +71,11 @@ impl From<Row> for BulkUserResult {
 
 async fn run(
     core: &Core,
-    auth: &StaffAuth,
+    origin: &Origin,
     action: Action,
     body: BulkUsersRequest,
 ) -> Answer<BulkUsersResult> {
-    let rows = bulk::run(core, &auth.origin, action, &body.ids, &body.reason).await?;
+    let rows = bulk::run(core, origin, action, &body.ids, &body.reason).await?;
     let results = rows.into_iter().map(Into::into).collect();
     Ok(ApiResponse::success(BulkUsersResult { results }))
 }
@@ -89,11 +91,11 @@ impl UsersBulkApi {
     #[oai(path = "/bulk/suspend", method = "post", operation_id = "suspend_users")]
     async fn suspend(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSuspend>,
         core: Data<&Arc<Core>>,
         body: Body<BulkUsersRequest>,
     ) -> Answer<BulkUsersResult> {
-        run(core.0, &auth, Action::Suspend, body.0).await
+        run(core.0, &auth.origin, Action::Suspend, body.0).await
     }
 
     /// Reactivate users
@@ -102,11 +104,11 @@ impl UsersBulkApi {
     #[oai(path = "/bulk/reactivate", method = "post", operation_id = "reactivate_users")]
     async fn reactivate(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSuspend>,
         core: Data<&Arc<Core>>,
         body: Body<BulkUsersRequest>,
     ) -> Answer<BulkUsersResult> {
-        run(core.0, &auth, Action::Reactivate, body.0).await
+        run(core.0, &auth.origin, Action::Reactivate, body.0).await
     }
 
     /// Delete users
@@ -115,11 +117,11 @@ impl UsersBulkApi {
     #[oai(path = "/bulk/delete", method = "post", operation_id = "delete_users")]
     async fn delete(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersDelete>,
         core: Data<&Arc<Core>>,
         body: Body<BulkUsersRequest>,
     ) -> Answer<BulkUsersResult> {
-        run(core.0, &auth, Action::Delete, body.0).await
+        run(core.0, &auth.origin, Action::Delete, body.0).await
     }
 
     /// Restore users
@@ -128,11 +130,11 @@ impl UsersBulkApi {
     #[oai(path = "/bulk/restore", method = "post", operation_id = "restore_users")]
     async fn restore(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersDelete>,
         core: Data<&Arc<Core>>,
         body: Body<BulkUsersRequest>,
     ) -> Answer<BulkUsersResult> {
-        run(core.0, &auth, Action::Restore, body.0).await
+        run(core.0, &auth.origin, Action::Restore, body.0).await
     }
 
     /// End all sessions of users
@@ -141,11 +143,11 @@ impl UsersBulkApi {
     #[oai(path = "/bulk/end-sessions", method = "post", operation_id = "end_sessions_of_users")]
     async fn end_sessions(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSecurity>,
         core: Data<&Arc<Core>>,
         body: Body<BulkUsersRequest>,
     ) -> Answer<BulkUsersResult> {
-        run(core.0, &auth, Action::EndSessions, body.0).await
+        run(core.0, &auth.origin, Action::EndSessions, body.0).await
     }
 }
 

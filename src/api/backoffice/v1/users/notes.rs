@@ -22,7 +22,11 @@ use crate::{
         listing::{Cursor, PageSize, SortText, feed_request},
     },
     db::user_notes::{UserNote, UserNoteSort},
-    services::{Core, users::notes},
+    services::{
+        Core,
+        permissions::{UsersRead, UsersUpdate},
+        users::notes,
+    },
 };
 
 /// A note about a user, which the user doesn't see.
@@ -71,7 +75,7 @@ impl UserNotesApi {
     #[oai(path = "/:id/notes", method = "get", operation_id = "list_user_notes")]
     async fn list(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<UsersRead>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
@@ -95,7 +99,7 @@ impl UserNotesApi {
     #[oai(path = "/:id/notes", method = "post", operation_id = "create_user_note")]
     async fn create(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersUpdate>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -113,7 +117,7 @@ impl UserNotesApi {
     #[oai(path = "/:id/notes/:note_id", method = "delete", operation_id = "delete_user_note")]
     async fn delete(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersUpdate>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]

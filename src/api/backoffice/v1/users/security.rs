@@ -18,14 +18,18 @@ use super::{
 };
 use crate::{
     api::{
-        auth::StaffAuth,
+        auth::{RecentStaffAuth, StaffAuth},
         envelope::{Answer, ApiResponse, CursorPage, Done, NoContent},
         error::ApiError,
         idempotency::IdempotencyKey,
         listing::{Cursor, PageSize, SortText, feed_request},
     },
     db::user_sessions::{UserSession, UserSessionSort},
-    services::{Core, own_sessions, users::security},
+    services::{
+        Core, own_sessions,
+        permissions::{UsersRead, UsersSecurity, UsersUpdate},
+        users::security,
+    },
 };
 
 /// A session of a user that has not ended.
@@ -79,7 +83,7 @@ impl UserSecurityApi {
     #[oai(path = "/:id/verify", method = "post", operation_id = "verify_user")]
     async fn verify(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersUpdate>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -95,7 +99,7 @@ impl UserSecurityApi {
     #[oai(path = "/:id/resend-code", method = "post", operation_id = "resend_user_code")]
     async fn resend_code(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersUpdate>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -117,7 +121,7 @@ impl UserSecurityApi {
     )]
     async fn force_password_reset(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSecurity>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -139,7 +143,7 @@ impl UserSecurityApi {
     )]
     async fn remove_second_factor(
         &self,
-        auth: StaffAuth,
+        auth: RecentStaffAuth<UsersSecurity>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
@@ -155,7 +159,7 @@ impl UserSecurityApi {
     #[oai(path = "/:id/sessions", method = "get", operation_id = "list_user_sessions")]
     async fn list_sessions(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<UsersRead>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
@@ -179,7 +183,7 @@ impl UserSecurityApi {
     #[oai(path = "/:id/sessions/:session_id", method = "delete", operation_id = "end_user_session")]
     async fn end_session(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSecurity>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
@@ -198,7 +202,7 @@ impl UserSecurityApi {
     #[oai(path = "/:id/sessions", method = "delete", operation_id = "end_user_sessions")]
     async fn end_sessions(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSecurity>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]

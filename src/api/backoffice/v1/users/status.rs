@@ -19,7 +19,11 @@ use crate::{
         etag::IfMatch,
         idempotency::IdempotencyKey,
     },
-    services::{Core, users::status},
+    services::{
+        Core,
+        permissions::{UsersDelete, UsersSuspend},
+        users::status,
+    },
 };
 
 /// Why the status is changed.
@@ -53,7 +57,7 @@ impl UserStatusApi {
     #[oai(path = "/:id/suspend", method = "post", operation_id = "suspend_user")]
     async fn suspend(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSuspend>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -74,7 +78,7 @@ impl UserStatusApi {
     #[oai(path = "/:id/reactivate", method = "post", operation_id = "reactivate_user")]
     async fn reactivate(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSuspend>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -96,7 +100,7 @@ impl UserStatusApi {
     #[oai(path = "/:id/delete", method = "post", operation_id = "delete_user")]
     async fn delete(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersDelete>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -117,7 +121,7 @@ impl UserStatusApi {
     #[oai(path = "/:id/restore", method = "post", operation_id = "restore_user")]
     async fn restore(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersDelete>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.

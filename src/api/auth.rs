@@ -88,7 +88,7 @@ async fn check_recent_user(request: &Request, bearer: Bearer) -> Result<Caller> 
 }
 
 fn caller(request: &Request, claims: &Claims, actor: Actor) -> Result<Caller, ApiError> {
-    let origin = origin(request, actor)?;
+    let origin = Origin { session_id: Some(claims.sid), ..origin(request, actor)? };
     Ok(Caller { account_id: claims.sub, session_id: claims.sid, origin })
 }
 
@@ -99,6 +99,7 @@ pub(super) struct Visitor(pub Arc<Caller>);
 async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller> {
     if let Some(Visitor(visitor)) = request.data() {
         let origin = origin(request, visitor.origin.actor)?;
+        let origin = Origin { session_id: Some(visitor.session_id), ..origin };
         return Ok(Caller { origin, ..*visitor.clone() });
     }
     let core = core(request)?;
@@ -126,6 +127,8 @@ pub(super) fn origin(request: &Request, actor: Actor) -> Result<Origin, ApiError
     let unit = |exchange: &Exchange| exchange.unit_of(actor);
     Ok(Origin {
         actor,
+        session_id: None,
+        impersonator_id: None,
         request_id: request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
         ip_address: request.data::<Proxies>().and_then(|proxies| proxies.client(request)),
         user_agent: request.header(header::USER_AGENT).map(str::to_owned),

@@ -38,7 +38,7 @@ enum Access {
 
 use Access::{Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 57] = [
+const OPERATIONS: [(&str, Access); 60] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -90,6 +90,9 @@ const OPERATIONS: [(&str, Access); 57] = [
     ("cancel_job", Staff),
     ("discard_job", Staff),
     ("retry_failed_jobs", Staff),
+    ("list_audit_logs", Staff),
+    ("get_audit_log", Staff),
+    ("export_audit_logs", Staff),
     ("get_queues", Staff),
     ("pause_queue", Staff),
     ("resume_queue", Staff),

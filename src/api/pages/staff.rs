@@ -18,7 +18,7 @@ use super::{
     sign_in,
 };
 use crate::{
-    db::Actor,
+    db::{Actor, Origin},
     services::{
         Code, Kind, ServiceError,
         devices::DEVICE_LIFE,
@@ -85,6 +85,7 @@ pub(super) async fn visit(request: &Request) -> Result<(Caller, Option<PageToken
     let origin = auth::origin(request, Actor::Anonymous).map_err(|error| error.0)?;
     let Visit { admin_id, session_id, renewed } = staff_pages::visit(core, &origin, &token).await?;
     let origin = auth::origin(request, Actor::Admin(admin_id)).map_err(|error| error.0)?;
+    let origin = Origin { session_id: Some(session_id), ..origin };
     Ok((Caller { account_id: admin_id, session_id, origin }, renewed))
 }
 

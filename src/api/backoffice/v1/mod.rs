@@ -1,5 +1,6 @@
 //! Version 1 of the backoffice API: one file per resource.
 
+pub mod audit_logs;
 pub mod auth;
 pub mod jobs;
 pub mod mail_templates;
@@ -26,6 +27,8 @@ pub enum Tag {
     Jobs,
     /// Mails that were written, and what became of them.
     Mails,
+    /// What was done, by whom and to what.
+    Audit,
 }
 
 /// All operations; needs no database.
@@ -35,6 +38,7 @@ pub fn version() -> ApiVersion {
         (auth::AuthApi, users::UsersApi),
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
+        audit_logs::AuditLogsApi,
     );
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))

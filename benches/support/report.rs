@@ -1,9 +1,14 @@
 //! The table that is printed, and whether every condition held.
 
-use std::{fmt::Write, fs, process};
+use std::{
+    fmt::Write,
+    fs,
+    path::{Path, PathBuf},
+    process,
+};
 
 pub struct Report {
-    file: String,
+    file: PathBuf,
     text: String,
     failed: usize,
     all: usize,
@@ -16,7 +21,8 @@ impl Report {
         let memory = read("/proc/meminfo");
         let memory = memory.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok());
         let kernel = read("/proc/sys/kernel/osrelease");
-        let file = format!(concat!(env!("CARGO_MANIFEST_DIR"), "/target/{}.txt"), bench);
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
+        let file = target.join(format!("{bench}.txt"));
         let mut report = Self { file, text: String::new(), failed: 0, all: 0 };
         let memory = memory.unwrap_or_default() / 1024 / 1024;
         report.line(&format!("{how}, {memory} GiB, Linux {}\n", kernel.trim()));
@@ -40,6 +46,9 @@ impl Report {
     pub fn finish(mut self) {
         let (failed, all) = (self.failed, self.all);
         self.line(&format!("\n{} of {all} conditions hold", all - failed));
+        if let Some(folder) = self.file.parent() {
+            fs::create_dir_all(folder).expect("made");
+        }
         fs::write(&self.file, self.text).expect("written");
         if failed > 0 {
             process::exit(1);

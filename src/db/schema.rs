@@ -276,6 +276,7 @@ diesel::table! {
         locale -> Nullable<Text>,
         time_zone -> Nullable<Text>,
         deletion_due_at -> Nullable<Timestamptz>,
+        password_needs_factor -> Bool,
     }
 }
 

@@ -47,6 +47,8 @@ pub struct User {
     pub time_zone: Option<String>,
     /// When the account is erased, unless the user thinks better of it.
     pub deletion_due_at: Option<DateTime<Utc>>,
+    /// The password is too short to be the only factor.
+    pub password_needs_factor: bool,
 }
 
 /// What a new row needs.
@@ -179,7 +181,7 @@ pub async fn set_email_verified(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -
     Ok(())
 }
 
-/// Replaces the password.
+/// Replaces the password; `needs_factor` where it is too short to be the only factor.
 ///
 /// # Errors
 /// When the statement fails.
@@ -187,10 +189,15 @@ pub async fn set_password(
     conn: &mut Conn,
     id: Uuid,
     password_hash: &str,
+    needs_factor: bool,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
     diesel::update(users::table.find(id))
-        .set((users::password_hash.eq(password_hash), users::updated_at.eq(now)))
+        .set((
+            users::password_hash.eq(password_hash),
+            users::password_needs_factor.eq(needs_factor),
+            users::updated_at.eq(now),
+        ))
         .execute(conn)
         .await?;
     Ok(())

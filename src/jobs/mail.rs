@@ -1,9 +1,12 @@
-//! Hands mails over.
+//! Hands mails over, and writes those that an address is answered with.
 
 use chrono::TimeDelta;
 
 use super::{Context, Handler, JobError};
-use crate::services::mails::{DeliverMail, Delivery};
+use crate::services::{
+    mailed_answers::{self, AnswerRegistration, SendPasswordReset, SendVerificationCode},
+    mails::{DeliverMail, Delivery},
+};
 
 impl Handler for DeliverMail {
     type Output = ();
@@ -19,5 +22,32 @@ impl Handler for DeliverMail {
             }
             Delivery::GivenUp { why } => Err(JobError::fail(why)),
         }
+    }
+}
+
+impl Handler for AnswerRegistration {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        let Context { core, origin, id, .. } = &context;
+        Ok(mailed_answers::answer_registration(core, origin, *id, self.user_id).await?)
+    }
+}
+
+impl Handler for SendVerificationCode {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        let Context { core, origin, id, .. } = &context;
+        Ok(mailed_answers::send_verification_code(core, origin, *id, self.user_id).await?)
+    }
+}
+
+impl Handler for SendPasswordReset {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        let Context { core, origin, id, .. } = &context;
+        Ok(mailed_answers::send_password_reset(core, origin, *id, self.user_id).await?)
     }
 }

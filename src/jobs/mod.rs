@@ -14,12 +14,13 @@ pub mod worker;
 use crate::services::{
     events::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
-        PasswordResetRequested, RefreshTokenReused, SecondFactorChanged, UserVerified,
+        RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
     jobs::Schedule,
+    mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
     mails::DeliverMail,
     notices::{Notice, Notify},
-    reactions::{SendPasswordReset, SendWelcome},
+    reactions::SendWelcome,
 };
 use audit::MakePartitions;
 use cleanup::{CleanUp, What};
@@ -34,8 +35,10 @@ pub use worker::{Options, Worker};
 pub fn registry() -> Registry {
     Registry::default()
         .handle::<DeliverMail>()
+        .handle::<AnswerRegistration>()
+        .handle::<SendVerificationCode>()
+        .handle::<SendPasswordReset>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
-        .on(|event: &PasswordResetRequested| SendPasswordReset { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {
             let session_id = event.session_id;
             Notify { user_id: event.user_id, notice: Notice::NewDevice { session_id } }

@@ -9,7 +9,7 @@ use crate::services::{
     deletion,
     jobs::Job,
     notices::{self, Notify},
-    reactions::{self, SendPasswordReset, SendWelcome},
+    reactions::{self, SendWelcome},
 };
 
 impl Handler for SendWelcome {
@@ -18,15 +18,6 @@ impl Handler for SendWelcome {
     async fn run(self, context: Context) -> Result<(), JobError> {
         let Context { core, origin, id, .. } = &context;
         Ok(reactions::send_welcome(core, origin, *id, self.user_id).await?)
-    }
-}
-
-impl Handler for SendPasswordReset {
-    type Output = ();
-
-    async fn run(self, context: Context) -> Result<(), JobError> {
-        let Context { core, origin, id, .. } = &context;
-        Ok(reactions::send_password_reset(core, origin, *id, self.user_id).await?)
     }
 }
 

@@ -4,7 +4,6 @@
 
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
-use minijinja::{Value, context};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -12,15 +11,15 @@ use super::{
     Code, Core, Expected, FieldError, Result, ServiceError,
     audit::{self, Entry, Subject},
     email_address::EmailAddress,
-    events::{PasswordChanged, PasswordResetRequested, UserRegistered, UserVerified},
+    events::{PasswordChanged, UserRegistered, UserVerified},
+    jobs::Job,
     limits::{Action, Who},
-    mails::{self, Template, locale_of},
-    one_time_codes::{self, CODE_LIFE},
-    second_factor,
+    mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
+    one_time_codes, second_factor,
     sign_in::{Device, lock_by_password},
 };
 use crate::db::{
-    Origin, Tx,
+    Origin,
     sessions::Realm,
     user_one_time_codes::{self, Purpose},
     users::{self, NewUser, ProfileChanges, User, UserStatus},
@@ -35,7 +34,7 @@ pub struct Registration {
     pub locale: Option<String>,
 }
 
-/// Registers an address and mails a code to it. The owner of a known address gets a mail
+/// Registers an address, to which a code is mailed then. The owner of a known address gets a mail
 /// that says so instead; of an unverified one, the last registration counts.
 ///
 /// # Errors
@@ -52,17 +51,17 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
     let (id, now) = (core.random.id(tx.now), tx.now);
     let locale = new.locale.as_deref();
     let row = || NewUser { id, email, name, locale, password_hash: &hash, now };
-    if let Some(user) = users::insert(&mut tx, row()).await? {
+    let mut user_id = Some(id);
+    if users::insert(&mut tx, row()).await?.is_some() {
         core.jobs.publish(core, &mut tx, &UserRegistered { user_id: id }).await?;
-        send_verification_code(core, &mut tx, &user).await?;
-    } else if let Some(user) = users::lock_by_email(&mut tx, email).await? {
-        if user.email_verified_at.is_some() {
-            send_already_registered(core, &mut tx, &user).await?;
-        } else {
-            let user = users::replace_unverified(&mut tx, user.id, row()).await?;
-            send_verification_code(core, &mut tx, &user).await?;
+    } else {
+        let known = users::lock_by_email(&mut tx, email).await?;
+        user_id = known.as_ref().map(|user| user.id);
+        if let Some(user) = known.filter(|user| user.email_verified_at.is_none()) {
+            users::replace_unverified(&mut tx, user.id, row()).await?;
         }
     }
+    core.jobs.enqueue(core, &mut tx, &AnswerRegistration { user_id }).await?;
     Ok(tx.commit().await?)
 }
 
@@ -71,38 +70,29 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
 /// # Errors
 /// [`Code::TooManyRequests`]
 pub async fn resend_code(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    ask_for_mail(core, origin, email, |user_id| SendVerificationCode { user_id }).await
+}
+
+/// Mails a token to choose a new password with, if the address has an account.
+///
+/// # Errors
+/// [`Code::TooManyRequests`]
+pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
+    ask_for_mail(core, origin, email, |user_id| SendPasswordReset { user_id }).await
+}
+
+async fn ask_for_mail<J: Job>(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    job: impl FnOnce(Option<Uuid>) -> J,
+) -> Result<()> {
     let who = Who::Address(Realm::Client, email.as_str());
     core.limits.check(origin, Action::Recovery, who).await?;
     let mut tx = core.db.begin(origin).await?;
-    let user = users::lock_by_email(&mut tx, email.as_str()).await?;
-    if let Some(user) = user.filter(|user| user.email_verified_at.is_none()) {
-        send_verification_code(core, &mut tx, &user).await?;
-    }
+    let user = users::find_by_email(&mut tx, email.as_str()).await?;
+    core.jobs.enqueue(core, &mut tx, &job(user.map(|user| user.id))).await?;
     Ok(tx.commit().await?)
-}
-
-async fn send_verification_code(core: &Core, tx: &mut Tx, user: &User) -> Result<()> {
-    let code = one_time_codes::issue_code(core, tx, user.id, Purpose::VerifyEmail, None).await?;
-    let values = context! { code, minutes => CODE_LIFE.num_minutes() };
-    send(core, tx, user, Template::VerifyEmail, values).await
-}
-
-/// Tells the owner of an address that somebody has tried to use it for an account.
-pub(super) async fn send_already_registered(core: &Core, tx: &mut Tx, owner: &User) -> Result<()> {
-    send(core, tx, owner, Template::AlreadyRegistered, context! {}).await
-}
-
-async fn send(
-    core: &Core,
-    tx: &mut Tx,
-    user: &User,
-    template: Template,
-    values: Value,
-) -> Result<()> {
-    let (recipient, user_id, locale) = (&user.email, Some(user.id), locale_of(user));
-    core.mails
-        .queue(core, tx, mails::Request { recipient, user_id, template, locale, values })
-        .await
 }
 
 /// Marks an address as verified, for who registered it: anybody can register an address before its
@@ -145,22 +135,6 @@ pub async fn current(core: &Core, id: Uuid) -> Result<User> {
     Ok(user)
 }
 
-/// Mails a token to choose a new password with, if the address has an account.
-///
-/// # Errors
-/// [`Code::TooManyRequests`]
-pub async fn forgot_password(core: &Core, origin: &Origin, email: &EmailAddress) -> Result<()> {
-    let who = Who::Address(Realm::Client, email.as_str());
-    core.limits.check(origin, Action::Recovery, who).await?;
-    let mut tx = core.db.begin(origin).await?;
-    let user = users::find_by_email(&mut tx, email.as_str()).await?;
-    if let Some(user) = user.filter(|user| user.status == UserStatus::Active) {
-        let event = PasswordResetRequested { user_id: user.id };
-        core.jobs.publish(core, &mut tx, &event).await?;
-    }
-    Ok(tx.commit().await?)
-}
-
 /// Sets a new password and ends all sessions. It does not sign in. Who has the token has the
 /// mailbox, so the address counts as verified.
 ///
@@ -191,7 +165,7 @@ pub async fn reset_password(
     let name = user.name.as_deref().unwrap_or_default();
     let has_factor = second_factor::is_enabled(&mut tx, id).await?;
     policy.check("new_password", password, &[&user.email, name], has_factor)?;
-    users::set_password(&mut tx, id, &hash, now).await?;
+    users::set_password(&mut tx, id, &hash, policy.needs_factor(password), now).await?;
     users::set_email_verified(&mut tx, id, now).await?;
     core.client_sessions.end_all(&mut tx, id, None).await?;
     if user.email_verified_at.is_none() {
@@ -221,8 +195,9 @@ pub async fn change_password(
         return Err(Code::InvalidCredentials.into());
     }
     let name = user.name.as_deref().unwrap_or_default();
-    let has_factor = second_factor::is_enabled(&mut *core.db.conn().await?, user.id).await?;
-    core.passwords.policy.check("new_password", new, &[&user.email, name], has_factor)?;
+    let policy = core.passwords.policy;
+    let check = |has_factor| policy.check("new_password", new, &[&user.email, name], has_factor);
+    check(second_factor::is_enabled(&mut *core.db.conn().await?, user.id).await?)?;
     let hash = core.passwords.hash(new).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (user.id, tx.now);
@@ -231,7 +206,11 @@ pub async fn change_password(
     if present.is_none_or(|present| present.password_hash != user.password_hash) {
         return Err(Code::InvalidCredentials.into());
     }
-    users::set_password(&mut tx, id, &hash, now).await?;
+    let needs_factor = policy.needs_factor(new);
+    if needs_factor {
+        check(second_factor::is_enabled(&mut tx, id).await?)?;
+    }
+    users::set_password(&mut tx, id, &hash, needs_factor, now).await?;
     core.client_sessions.end_all(&mut tx, id, Some(session_id)).await?;
     user_one_time_codes::delete_all(&mut tx, id).await?;
     let entry = Entry::new(audit::Action::UserPasswordChanged, Subject::User(id));

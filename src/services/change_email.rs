@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, FieldError, Result, ServiceError,
-    accounts::send_already_registered,
     audit::{self, Entry, Subject},
     email_address::EmailAddress,
     events::EmailChanged,
@@ -40,18 +39,17 @@ pub async fn begin(core: &Core, origin: &Origin, user_id: Uuid, new: &EmailAddre
     let purpose = Purpose::ChangeEmail;
     let code = one_time_codes::issue_code(core, &mut tx, user.id, purpose, Some(new)).await?;
     let owner = users::find_by_email(&mut tx, new).await?;
-    if let Some(owner) = owner.filter(|owner| owner.email_verified_at.is_some()) {
-        send_already_registered(core, &mut tx, &owner).await?;
-    } else {
-        let request = Request {
-            recipient: new,
-            user_id: Some(user.id),
-            template: Template::ChangeEmail,
-            locale: locale_of(&user),
-            values: context! { code, minutes => CODE_LIFE.num_minutes() },
-        };
-        core.mails.queue(core, &mut tx, request).await?;
-    }
+    let owner = owner.filter(|owner| owner.email_verified_at.is_some());
+    // One mail either way, for the same reason.
+    let (about, template, values) = match &owner {
+        Some(owner) => (owner, Template::AlreadyRegistered, context! {}),
+        None => {
+            (&user, Template::ChangeEmail, context! { code, minutes => CODE_LIFE.num_minutes() })
+        }
+    };
+    let (user_id, locale) = (Some(about.id), locale_of(about));
+    let request = Request { recipient: new, user_id, template, locale, values };
+    core.mails.queue(core, &mut tx, request).await?;
     Ok(tx.commit().await?)
 }
 

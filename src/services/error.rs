@@ -129,6 +129,8 @@ catalogue! {
     SecondFactorEnabled = 1114, Conflict, "second_factor_enabled", "A second factor is set up already.";
     /// There is no second factor, or none that waits to be confirmed.
     SecondFactorNotEnabled = 1115, Conflict, "second_factor_not_enabled", "No second factor is set up.";
+    /// Choose a longer password first.
+    PasswordNeedsFactor = 1116, Conflict, "password_needs_factor", "The password is too short to do without a second factor.";
     /// The account is not to be deleted.
     DeletionNotRequested = 1120, Conflict, "deletion_not_requested", "This account is not going to be deleted.";
     /// Only active users can be suspended.

@@ -38,10 +38,6 @@ user_event! {
     UserVerified = "user.verified"
 }
 user_event! {
-    /// Somebody, most likely the user, wants a new password.
-    PasswordResetRequested = "user.password_reset_requested"
-}
-user_event! {
     /// The user has another password.
     PasswordChanged = "user.password_changed"
 }

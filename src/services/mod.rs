@@ -16,6 +16,7 @@ pub mod health;
 pub mod idempotency;
 pub mod jobs;
 pub mod limits;
+pub mod mailed_answers;
 pub mod mails;
 pub mod notices;
 pub mod notifications;

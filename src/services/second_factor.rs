@@ -17,7 +17,10 @@ use super::{
     sealing::SealingKey,
     tokens::derive_key,
 };
-use crate::db::{Conn, Origin, Tx, user_recovery_codes, user_totp, users::User};
+use crate::db::{
+    Conn, Origin, Tx, user_recovery_codes, user_totp,
+    users::{self, User},
+};
 
 /// How long a new secret waits for its first code.
 const ENROLMENT_LIFE: TimeDelta = TimeDelta::minutes(15);
@@ -157,10 +160,14 @@ pub async fn confirm(
 /// Removes the factor and its recovery codes.
 ///
 /// # Errors
-/// [`Code::SecondFactorNotEnabled`].
+/// [`Code::SecondFactorNotEnabled`], or [`Code::PasswordNeedsFactor`].
 pub async fn disable(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
+    let user = users::lock(&mut tx, user_id).await?.ok_or(Code::SessionEnded)?;
     require(&mut tx, user_id).await?;
+    if user.password_needs_factor {
+        return Err(Code::PasswordNeedsFactor.into());
+    }
     user_totp::delete(&mut tx, user_id).await?;
     user_recovery_codes::delete(&mut tx, user_id).await?;
     tell(core, &mut tx, user_id, FactorChange::Disabled).await?;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use twofold::services::mails::Template;
 
 use crate::{
+    idempotency::count,
     mail::register,
     support::{
         TestApp, TestDb,
@@ -58,8 +59,14 @@ impl Stage {
         .await
     }
 
-    /// Waits until all mails have this state.
+    /// Waits until all mails are written and have this state.
     async fn all(&self, state: &str) {
+        let sql = connect(&self.db.url).await;
+        wait(async || {
+            let unwritten = "jobs WHERE kind LIKE 'user.%' AND finished_at IS NULL";
+            (count(&sql, unwritten).await == 0).then_some(())
+        })
+        .await;
         wait(async || {
             let total = self.get("").await.data()["total"].clone();
             (self.get(&format!("?state={state}")).await.data()["total"] == total).then_some(())
@@ -139,7 +146,7 @@ async fn what_became_of_a_mail_is_told_and_never_what_it_said() {
         ("state", json!("sent")),
         ("attempts", json!(1)),
         ("transport", json!("smtp")),
-        ("requested_by", json!("anonymous")),
+        ("requested_by", json!("system")),
         ("can_resend", json!(false)),
     ] {
         assert_eq!(mail[field], value, "{field}: {mail}");

@@ -125,7 +125,8 @@ async fn a_mail_is_written_with_its_change_or_not_at_all() {
     let body = json!({"email": "ada@example.com", "password": PASSWORD});
     let answer = app.post("/api/v1/auth/register", body).send().await;
     answer.assert_error(500, "internal_error");
-    let count = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM mails)";
+    let count = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM mails)
+                     + (SELECT count(*) FROM jobs WHERE kind = 'user.answer_registration')";
     assert_eq!(client.query_one(count, &[]).await.expect("asked").get::<_, i64>(0), 0);
 
     client.batch_execute("DROP TRIGGER refuse ON users").await.expect("dropped");

@@ -1,6 +1,7 @@
 //! Which passwords may be set, wherever that is, and how they are stored.
 
 use chrono::TimeDelta;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -87,7 +88,28 @@ async fn c08_eight_characters_will_do_beside_a_second_factor_only() {
     assert_refused(&reset(&mut app, "kq3 x_9").await, "new_password", "too_short");
     reset(&mut app, "kq3 x_9w").await.assert_done();
     let body = json!({"email": ADA, "password": "kq3 x_9w"});
-    assert_eq!(app.post("/api/v1/auth/login", body).send().await.status, 202);
+    let login = app.post("/api/v1/auth/login", body).send().await;
+    assert_eq!(login.status, 202);
+
+    // With such a password the factor stays.
+    app.clock.advance(TimeDelta::minutes(1));
+    let now = app.clock.now().timestamp().try_into().expect("after 1970");
+    let body = json!({
+        "challenge_token": login.json()["data"]["challenge_token"],
+        "code": totp.generate(now).to_string(),
+    });
+    let token = app.post("/api/v1/auth/login/mfa", body).send().await.data();
+    let token = token["access_token"].as_str().expect("a token").to_owned();
+    let disable = || app.request(Method::DELETE, "/api/v1/auth/mfa/totp").bearer(&token).send();
+    let refused = disable().await.assert_error(409, "password_needs_factor");
+    assert_eq!(refused["code"], 1116);
+    let change = async |current: &str, new: &str| {
+        let body = json!({"current_password": current, "new_password": new});
+        app.post("/api/v1/users/me/change-password", body).bearer(&token).send().await
+    };
+    change("kq3 x_9w", PASSWORD).await.assert_done();
+    assert_eq!(disable().await.status, 204);
+    assert_refused(&change(PASSWORD, "kq3 x_9w").await, "new_password", "length");
 }
 
 #[tokio::test]

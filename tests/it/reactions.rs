@@ -1,7 +1,10 @@
 //! What follows from what happens to users.
 
 use serde_json::json;
-use twofold::{db::Origin, services::reactions};
+use twofold::{
+    db::Origin,
+    services::{mailed_answers, reactions},
+};
 use uuid::Uuid;
 
 use crate::support::{TestApp, app::PASSWORD, cluster::connect};
@@ -40,7 +43,7 @@ async fn a_reset_that_is_mailed_twice_keeps_its_first_token() {
     app.verified_user(ADA).await;
     let (id, job, origin) = (user_id(&app).await, Uuid::from_u128(7), Origin::system("job"));
     for _ in 0..2 {
-        reactions::send_password_reset(&app.core, &origin, job, id).await.expect("done");
+        mailed_answers::send_password_reset(&app.core, &origin, job, Some(id)).await.expect("done");
     }
     let token = app.reset_token_for(ADA).await;
     let body = json!({"token": token, "new_password": format!("{PASSWORD} again")});

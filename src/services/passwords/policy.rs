@@ -53,6 +53,12 @@ impl Policy {
         }
         Ok(())
     }
+
+    /// Whether a password is too short to be the only factor.
+    #[must_use]
+    pub fn needs_factor(self, password: &SecretString) -> bool {
+        password.expose_secret().chars().count() < self.min_length
+    }
 }
 
 /// How many characters are left without the words of the account's own name and address.

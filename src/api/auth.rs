@@ -1,15 +1,18 @@
 //! The extractors that prove who is asking. Holding one is the proof, so it is the first
 //! argument of a handler: arguments are evaluated in order.
 
-use std::{ops::Deref, sync::Arc};
+use std::{marker::PhantomData, ops::Deref, sync::Arc};
 
 use poem::{FromRequest, PathPattern, Request, RequestBody, Result, http::header};
-use poem_openapi::{SecurityScheme, auth::Bearer};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme, auth::Bearer,
+    registry::Registry,
+};
 use uuid::Uuid;
 
 use super::{
     client_address::Proxies,
-    document::Document,
+    document::{Document, STEP_UP},
     error::ApiError,
     middleware::{edge::RequestId, idempotency::Exchange},
     validation,
@@ -17,41 +20,77 @@ use super::{
 use crate::{
     adapters::limiter::Tally,
     db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
-    services::{Core, ServiceError, accounts, staff, tokens::Claims},
+    services::{
+        Core, ServiceError, accounts,
+        permissions::{Need, OwnAccount, Permission, Permissions},
+        sessions::Authenticated,
+        staff,
+    },
 };
 
 /// A signed-in user of the client API.
-#[derive(SecurityScheme)]
-#[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT", checker = "check_user")]
 pub struct ClientAuth(Caller);
 
 /// A signed-in user who has proved lately who it is: see [`RECENT`](crate::services::sessions::RECENT).
-/// Documents say so by `x-step-up` (`document/operations.rs`).
-#[derive(SecurityScheme)]
-#[oai(
-    ty = "bearer",
-    rename = "RecentUserToken",
-    bearer_format = "JWT",
-    checker = "check_recent_user"
-)]
 pub struct RecentClientAuth(Caller);
+
+/// A signed-in member of the staff who has the permission `P`; without one, for one's own account.
+pub struct StaffAuth<P = OwnAccount>(Caller, PhantomData<P>);
+
+/// The same of one who has proved lately who it is.
+pub struct RecentStaffAuth<P = OwnAccount>(Caller, PhantomData<P>);
 
 /// A signed-in member of the staff.
 #[derive(SecurityScheme)]
-#[oai(ty = "bearer", rename = "StaffToken", bearer_format = "JWT", checker = "check_admin")]
-pub struct StaffAuth(Caller);
+#[oai(ty = "bearer", rename = "StaffToken", bearer_format = "JWT")]
+struct StaffToken(Bearer);
+
+/// A signed-in user of the client API.
+#[derive(SecurityScheme)]
+#[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT")]
+struct UserToken(Bearer);
 
 /// Who asks, in which session, and where the request comes from.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub account_id: Uuid,
     pub session_id: Uuid,
+    /// Of staff.
+    pub permissions: Permissions,
     pub origin: Origin,
 }
 
-macro_rules! gives_its_caller {
-    ($auth:ident, $accounts:ident, $account:ident) => {
-        impl Deref for $auth {
+/// Makes a guard: the token's scheme, what else is asked, and the account behind it.
+macro_rules! guard {
+    ($auth:ident$(<$need:ident>)?, $token:ident, $needs:expr, $check:expr, $accounts:ident, $account:ident) => {
+        impl<'a $(, $need: Need)?> ApiExtractor<'a> for $auth$(<$need>)? {
+            const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+            type ParamType = ();
+            type ParamRawType = ();
+
+            fn register(registry: &mut Registry) {
+                $token::register(registry);
+            }
+
+            /// The scheme, and what documents are to say beside it (`document/operations.rs`).
+            fn security_schemes() -> Vec<&'static str> {
+                let needs: &[Option<&'static str>] = &$needs;
+                $token::security_schemes().into_iter().chain(needs.iter().copied().flatten()).collect()
+            }
+
+            async fn from_request(
+                request: &'a Request,
+                body: &mut RequestBody,
+                options: ExtractParamOptions<()>,
+            ) -> Result<Self> {
+                let token = <$token as ApiExtractor>::from_request(request, body, options).await?.0.token;
+                let caller = $check(request, &token).await?;
+                Ok(guard!(@made $auth$(<$need>)?, caller))
+            }
+        }
+
+        impl$(<$need>)? Deref for $auth$(<$need>)? {
             type Target = Caller;
 
             fn deref(&self) -> &Self::Target {
@@ -59,7 +98,7 @@ macro_rules! gives_its_caller {
             }
         }
 
-        impl $auth {
+        impl$(<$need>)? $auth$(<$need>)? {
             /// Reads the account: one statement.
             ///
             /// # Errors
@@ -69,42 +108,63 @@ macro_rules! gives_its_caller {
             }
         }
     };
+    (@made $auth:ident, $caller:ident) => { $auth($caller) };
+    (@made $auth:ident<$need:ident>, $caller:ident) => { $auth($caller, PhantomData) };
 }
-gives_its_caller!(ClientAuth, accounts, User);
-gives_its_caller!(RecentClientAuth, accounts, User);
-gives_its_caller!(StaffAuth, staff, Admin);
+guard!(ClientAuth, UserToken, [], check_user::<false>, accounts, User);
+guard!(RecentClientAuth, UserToken, [Some(STEP_UP)], check_user::<true>, accounts, User);
+guard!(StaffAuth<P>, StaffToken, [text::<P>()], check_staff::<P, false>, staff, Admin);
+guard!(
+    RecentStaffAuth<P>,
+    StaffToken,
+    [text::<P>(), Some(STEP_UP)],
+    check_staff::<P, true>,
+    staff,
+    Admin
+);
 
-async fn check_user(request: &Request, bearer: Bearer) -> Result<Caller> {
+fn text<P: Need>() -> Option<&'static str> {
+    P::PERMISSION.map(Permission::text)
+}
+
+async fn check_user<const RECENT: bool>(
+    request: &Request,
+    token: &str,
+) -> Result<Caller, ApiError> {
     let core = core(request)?;
-    let claims = core.client_sessions.authenticate(core, &bearer.token).await.map_err(ApiError)?;
-    Ok(caller(request, &claims, Actor::User(claims.sub))?)
-}
-
-async fn check_recent_user(request: &Request, bearer: Bearer) -> Result<Caller> {
-    let core = core(request)?;
-    let claims = core.client_sessions.authenticate_recent(core, &bearer.token).await;
-    let claims = claims.map_err(ApiError)?;
-    Ok(caller(request, &claims, Actor::User(claims.sub))?)
-}
-
-fn caller(request: &Request, claims: &Claims, actor: Actor) -> Result<Caller, ApiError> {
-    let origin = Origin { session_id: Some(claims.sid), ..origin(request, actor)? };
-    Ok(Caller { account_id: claims.sub, session_id: claims.sid, origin })
+    let who = core.client_sessions.authenticate(core, token).await?;
+    if RECENT {
+        core.client_sessions.require_recent(core, &who).await?;
+    }
+    caller(request, &who, Actor::User(who.claims.sub))
 }
 
 /// Whom the cookie of pages has let in (`pages/staff.rs`); in the data of requests.
 #[derive(Clone)]
-pub(super) struct Visitor(pub Arc<Caller>);
+pub(super) struct Visitor(pub Arc<Authenticated>);
 
-async fn check_admin(request: &Request, bearer: Bearer) -> Result<Caller> {
-    if let Some(Visitor(visitor)) = request.data() {
-        let origin = origin(request, visitor.origin.actor)?;
-        let origin = Origin { session_id: Some(visitor.session_id), ..origin };
-        return Ok(Caller { origin, ..*visitor.clone() });
-    }
+async fn check_staff<P: Need, const RECENT: bool>(
+    request: &Request,
+    token: &str,
+) -> Result<Caller, ApiError> {
     let core = core(request)?;
-    let claims = core.staff_sessions.authenticate(core, &bearer.token).await.map_err(ApiError)?;
-    Ok(caller(request, &claims, Actor::Admin(claims.sub))?)
+    let who = match request.data() {
+        Some(Visitor(visitor)) => visitor.clone(),
+        None => Arc::new(core.staff_sessions.authenticate(core, token).await?),
+    };
+    if let Some(permission) = P::PERMISSION {
+        who.session.permissions.require(permission)?;
+    }
+    if RECENT {
+        core.staff_sessions.require_recent(core, &who).await?;
+    }
+    caller(request, &who, Actor::Admin(who.claims.sub))
+}
+
+fn caller(request: &Request, who: &Authenticated, actor: Actor) -> Result<Caller, ApiError> {
+    let (account_id, session_id) = (who.claims.sub, who.claims.sid);
+    let origin = Origin { session_id: Some(session_id), ..origin(request, actor)? };
+    Ok(Caller { account_id, session_id, permissions: who.session.permissions, origin })
 }
 
 pub(super) fn core(request: &Request) -> Result<&Arc<Core>, ApiError> {

@@ -14,6 +14,8 @@ use regex::Regex;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+pub(super) use operations::STEP_UP;
+
 use super::{
     header_parameters,
     middleware::conditional,
@@ -48,6 +50,9 @@ pub struct Operation {
     pub operation_id: String,
     /// Whether it is for those who have signed in.
     pub needs_token: bool,
+    /// What its callers must be allowed to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission: Option<String>,
 }
 
 #[derive(Debug)]
@@ -73,10 +78,6 @@ impl Document {
         // A server that doesn't know its name is where its document is.
         json["servers"] = json!([{"url": public_url.unwrap_or("/")}]);
         json["components"]["headers"] = operations::headers();
-        if let Some(schemes) = json["components"]["securitySchemes"].as_object_mut() {
-            // See `operations.rs`.
-            schemes.shift_remove("RecentUserToken");
-        }
         let patterns = schemas::finish(&mut json);
         let mut routes = BTreeMap::new();
         let mut tagged = HashSet::new();
@@ -158,6 +159,7 @@ impl Document {
                 path: path.clone(),
                 operation_id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
                 needs_token: operation["security"].as_array().is_some_and(|all| !all.is_empty()),
+                permission: operation["x-permission"].as_str().map(str::to_owned),
             })
         })
     }

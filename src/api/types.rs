@@ -9,7 +9,7 @@ use poem_openapi::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::services::{email_address::EmailAddress, passwords};
+use crate::services::{email_address::EmailAddress, passwords, permissions::Permission};
 
 /// A mail address.
 #[derive(Debug, Clone)]
@@ -26,6 +26,10 @@ pub struct SecretText(pub SecretString);
 /// A text to search for; PostgreSQL has no text with U+0000.
 #[derive(Debug, Clone)]
 pub struct SearchText(pub String);
+
+/// The name of a permission of staff.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PermissionName(pub Permission);
 
 impl SearchText {
     /// As long as an address may be.
@@ -138,6 +142,16 @@ text_type!(
     },
     |text| (1..=MAX_SECRET).contains(&text.chars().count()).then(|| Self(text.into())),
     SecretText::expose
+);
+text_type!(
+    PermissionName,
+    "string_permission",
+    MetaSchema {
+        enum_items: Permission::ALL.iter().map(|permission| permission.text().into()).collect(),
+        ..MetaSchema::new("string")
+    },
+    |text| Permission::parse(text).map(Self),
+    |name| name.0.text()
 );
 text_type!(
     SearchText,

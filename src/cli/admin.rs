@@ -9,7 +9,7 @@ use crate::{
     adapters::clock::Clock,
     bootstrap::{self, Database},
     config::Settings,
-    db::{Origin, admins::Admin as AdminRow},
+    db::{Origin, roles::Role},
     jobs,
     services::{
         Code, Core, ServiceError,
@@ -88,23 +88,23 @@ async fn administer(
 async fn list(core: &Core, output: Output) -> Outcome {
     let admins = staff::list(core).await?;
     let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M").to_string();
-    let role = |admin: &AdminRow| if admin.is_super_admin { "super-admin" } else { "admin" };
+    let names = |roles: &[Role]| roles.iter().map(|role| role.name.clone()).collect::<Vec<_>>();
     let mut rows =
-        vec![["ADDRESS", "NAME", "ROLE", "CREATED", "LAST SIGN-IN"].map(String::from).into()];
-    rows.extend(admins.iter().map(|admin| {
+        vec![["ADDRESS", "NAME", "ROLES", "CREATED", "LAST SIGN-IN"].map(String::from).into()];
+    rows.extend(admins.iter().map(|(admin, roles)| {
         vec![
             admin.email.clone(),
             admin.name.clone(),
-            role(admin).to_owned(),
+            names(roles).join(", "),
             time(admin.created_at),
             admin.last_login_at.map_or("never".to_owned(), time),
         ]
     }));
     let values: Vec<_> = admins
         .iter()
-        .map(|admin| {
+        .map(|(admin, roles)| {
             json!({
-                "id": admin.id, "email": admin.email, "name": admin.name, "role": role(admin),
+                "id": admin.id, "email": admin.email, "name": admin.name, "roles": names(roles),
                 "created_at": admin.created_at, "last_login_at": admin.last_login_at,
             })
         })

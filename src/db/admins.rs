@@ -15,7 +15,6 @@ pub struct Admin {
     pub email: String,
     pub name: String,
     pub password_hash: String,
-    pub is_super_admin: bool,
     pub last_login_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
 }
@@ -26,7 +25,6 @@ pub struct NewAdmin<'a> {
     pub email: &'a str,
     pub name: &'a str,
     pub password_hash: &'a str,
-    pub is_super_admin: bool,
     pub now: DateTime<Utc>,
 }
 
@@ -41,7 +39,6 @@ pub async fn insert(conn: &mut Conn, new: NewAdmin<'_>) -> QueryResult<Option<Ad
             admins::email.eq(new.email),
             admins::name.eq(new.name),
             admins::password_hash.eq(new.password_hash),
-            admins::is_super_admin.eq(new.is_super_admin),
             admins::created_at.eq(new.now),
             admins::updated_at.eq(new.now),
         ))

@@ -22,6 +22,7 @@ pub mod notifications;
 pub mod open_sessions;
 mod pool;
 mod pulse;
+pub mod roles;
 pub mod schema;
 pub mod sessions;
 mod sql_log;

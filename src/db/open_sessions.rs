@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     dsl::sql,
     prelude::*,
-    sql_types::{Bool, Timestamptz},
+    sql_types::{Array, Bool, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -24,6 +24,8 @@ pub struct Found {
     pub is_revoked: bool,
     /// Whether its account may act at all.
     pub is_suspended: bool,
+    /// What the account's roles give: permissions, and names of shipped roles.
+    pub grants: Vec<String>,
     /// When the account last proved who it is; `None`: at the beginning.
     pub authenticated_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
@@ -34,12 +36,13 @@ pub struct Found {
 }
 
 macro_rules! columns {
-    ($table:ident, $is_suspended:expr) => {
+    ($table:ident, $is_suspended:expr, $grants:literal) => {
         (
             $table::account_id,
             $table::expires_at,
             $table::revoked_at.is_not_null(),
             $is_suspended,
+            sql::<Array<Text>>($grants),
             $table::authenticated_at,
             $table::created_at,
             // The beginning of the transaction, which comes before the moment that the statement shows.
@@ -63,14 +66,23 @@ pub async fn read(
         Realm::Client => users::table
             .inner_join(user_sessions::table.on(user_sessions::account_id.eq(users::id)))
             .filter(user_sessions::id.eq(id).and(user_sessions::expires_at.gt(now)))
-            .select(columns!(user_sessions, users::status.eq(UserStatus::Suspended)))
+            .select(columns!(
+                user_sessions,
+                users::status.eq(UserStatus::Suspended),
+                "'{}'::text[]"
+            ))
             .first(conn)
             .await
             .optional(),
         Realm::Backoffice => admins::table
             .inner_join(admin_sessions::table.on(admin_sessions::account_id.eq(admins::id)))
             .filter(admin_sessions::id.eq(id).and(admin_sessions::expires_at.gt(now)))
-            .select(columns!(admin_sessions, false.into_sql::<Bool>()))
+            .select(columns!(
+                admin_sessions,
+                false.into_sql::<Bool>(),
+                "ARRAY(SELECT unnest(CASE WHEN is_shipped THEN ARRAY[name] ELSE permissions END)
+                       FROM roles JOIN admin_roles ON role_id = roles.id WHERE admin_id = admins.id)"
+            ))
             .first(conn)
             .await
             .optional(),

@@ -1,6 +1,15 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    admin_roles (admin_id, role_id) {
+        admin_id -> Uuid,
+        role_id -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     admin_sessions (id) {
         id -> Uuid,
         account_id -> Uuid,
@@ -194,6 +203,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    roles (id) {
+        id -> Uuid,
+        name -> Text,
+        description -> Text,
+        permissions -> Array<Nullable<Text>>,
+        is_shipped -> Bool,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     user_login_challenges (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -280,6 +301,8 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(admin_roles -> admins (admin_id));
+diesel::joinable!(admin_roles -> roles (role_id));
 diesel::joinable!(admin_sessions -> admins (account_id));
 diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
@@ -292,6 +315,7 @@ diesel::joinable!(user_totp -> users (user_id));
 diesel::joinable!(users -> admins (status_changed_by));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    admin_roles,
     admin_sessions,
     admins,
     audit_logs,
@@ -304,6 +328,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_pace,
     mails,
     notifications,
+    roles,
     user_login_challenges,
     user_one_time_codes,
     user_recovery_codes,

@@ -71,7 +71,7 @@ pub async fn erase_due(core: &Core, origin: &Origin, limit: i64) -> Result<usize
     let erased = users::delete(&mut tx, &ids).await?;
     audit_logs::erase_details(&mut tx, &ids, now).await?;
     for user_id in ids {
-        core.client_sessions.check.ends(&mut tx, user_id);
+        core.client_sessions.check.changes(&mut tx, user_id);
         let entry = Entry::new(audit::Action::UserErased, Subject::User(user_id));
         audit::record(core, &mut tx, entry).await?;
         core.jobs.publish(core, &mut tx, &UserErased { user_id }).await?;

@@ -139,6 +139,16 @@ catalogue! {
     UserNotSuspended = 1202, Conflict, "user_not_suspended", "This user is not suspended.";
     /// Another account has this address.
     EmailTaken = 1203, Conflict, "email_taken", "Another account has this address.";
+    /// A permission is missing; `errors` names it.
+    PermissionDenied = 1210, Forbidden, "permission_denied", "You are not allowed to do this: a permission is missing.";
+    /// Roles that come with the product stay as they are.
+    RoleShipped = 1211, Conflict, "role_shipped", "Roles that come with the product can't be changed.";
+    /// Take it from all who have it first.
+    RoleInUse = 1212, Conflict, "role_in_use", "Somebody still has this role.";
+    /// Another role has this name.
+    RoleNameTaken = 1213, Conflict, "role_name_taken", "Another role has this name.";
+    /// Nobody changes what they may do themselves.
+    OwnRole = 1214, Forbidden, "own_role", "Nobody can change their own roles.";
     /// A job that runs or has ended can't be changed so; or another one does the same.
     JobInOtherState = 1301, Conflict, "job_in_other_state", "The job is in a state that doesn't allow this.";
     /// Work in the background was given up; why stands in the log.
@@ -217,6 +227,12 @@ impl ServiceError {
     #[must_use]
     pub fn invalid(fields: Vec<FieldError>) -> Self {
         Self { fields, ..Code::ValidationFailed.into() }
+    }
+
+    /// Permissions are missing.
+    #[must_use]
+    pub fn denied(missing: Vec<FieldError>) -> Self {
+        Self { fields: missing, ..Code::PermissionDenied.into() }
     }
 
     /// Too many tries; the next one has a chance after `wait`.

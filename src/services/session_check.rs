@@ -1,4 +1,4 @@
-//! Whether a session is open, which each request asks: most often without a statement, and never with a
+//! Whether a session is open, and what it may do, which each request asks: most often without a statement, and never with a
 //! wrong answer.
 //!
 //! PostgreSQL is the truth. A session that was found open there is kept in this process for a second, and in the
@@ -6,10 +6,10 @@
 //! second after its end, whatever becomes of Redis and of the bus:
 //!
 //! 1. In this process a session counts for a second from the moment *before* it was read.
-//! 2. Whatever ends a session tells all processes in the same transaction (triggers of the database). The process
-//!    that does it notes it itself, before anybody is answered ([`SessionCheck::ends`]). What was read before
-//!    does not count any more.
-//! 3. A session from the cache counts if its end would have been heard of: the bus has heard without a gap since
+//! 2. Whatever ends a session, or changes what it may do, tells all processes in the same transaction (triggers of
+//!    the database). The process that does it notes it itself, before anybody is answered
+//!    ([`SessionCheck::changes`]). What was read before does not count any more.
+//! 3. A session from the cache counts if its change would have been heard of: the bus has heard without a gap since
 //!    before the session was read, from the same server; it has heard all that was committed up to a moment
 //!    within the last second ([`Bus::pulse`]); and nothing was noted of the session or its account. From that
 //!    moment on it counts for a second, as by 1.
@@ -27,7 +27,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Code, Core, Result, tokens::Claims};
+use super::{Code, Core, Result, permissions::Permissions, tokens::Claims};
 use crate::{
     adapters::{cache::Cache, clock::Clock, memory::Memory},
     db::{
@@ -56,6 +56,8 @@ pub struct OpenSession {
     pub expires_at: DateTime<Utc>,
     /// When the account last proved who it is, as far as is known.
     pub authenticated_at: DateTime<Utc>,
+    /// Of staff.
+    pub permissions: Permissions,
 }
 
 /// As it stands in the cache.
@@ -117,8 +119,9 @@ impl SessionCheck {
         Self { realm, clock, cache, bus, kept, ends }
     }
 
-    /// Notes, once the transaction is committed, that this session has ended, or all of this account.
-    pub fn ends(&self, tx: &mut Tx, id: Uuid) {
+    /// Notes, once the transaction is committed, that this session, or all of this account, have ended or may do
+    /// something else.
+    pub fn changes(&self, tx: &mut Tx, id: Uuid) {
         let (ends, clock) = (self.ends.clone(), self.clock.clone());
         tx.after_commit(move || lock(&ends).note(id, clock.moment()));
     }
@@ -161,6 +164,7 @@ impl SessionCheck {
             account_id: found.account_id,
             expires_at: found.expires_at,
             authenticated_at: found.authenticated_at.unwrap_or(found.created_at),
+            permissions: Permissions::granted_by(&found.grants),
         };
         self.keep(claims.sid, session, as_of);
         self.store(claims.sid, session, &found);
@@ -254,10 +258,12 @@ fn lock(ends: &Mutex<Ends>) -> MutexGuard<'_, Ends> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::permissions::Permission;
 
     fn session() -> OpenSession {
         let (account_id, time) = (Uuid::from_u128(2), DateTime::UNIX_EPOCH);
-        OpenSession { account_id, expires_at: time, authenticated_at: time }
+        let permissions = Permissions::of(&[Permission::UsersRead]);
+        OpenSession { account_id, expires_at: time, authenticated_at: time, permissions }
     }
 
     #[test]

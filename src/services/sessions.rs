@@ -69,6 +69,13 @@ pub struct PageToken {
     pub expires_in: i64,
 }
 
+/// Whose token it is, and the session, which is open.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    pub claims: Claims,
+    pub session: OpenSession,
+}
+
 /// A session that has just been opened, and the token that keeps it.
 struct Opened {
     subject: Subject,
@@ -256,7 +263,7 @@ impl Sessions {
     pub async fn revoke(&self, tx: &mut Tx, session_id: Uuid) -> Result<()> {
         let now = tx.now;
         sessions::revoke(tx, self.realm, session_id, now).await?;
-        self.check.ends(tx, session_id);
+        self.check.changes(tx, session_id);
         Ok(())
     }
 
@@ -270,7 +277,7 @@ impl Sessions {
             user_login_challenges::delete_all(tx, account_id).await?;
         }
         sessions::revoke_all(tx, self.realm, account_id, except, now).await?;
-        self.check.ends(tx, account_id);
+        self.check.changes(tx, account_id);
         Ok(())
     }
 
@@ -278,24 +285,22 @@ impl Sessions {
     ///
     /// # Errors
     /// As [`Tokens::verify`] and [`SessionCheck::check`].
-    pub async fn authenticate(&self, core: &Core, token: &str) -> Result<Claims> {
+    pub async fn authenticate(&self, core: &Core, token: &str) -> Result<Authenticated> {
         let claims = self.tokens.verify(TokenKind::Access, token, core.clock.now())?;
-        self.check.check(core, &claims).await?;
-        Ok(claims)
+        let session = self.check.check(core, &claims).await?;
+        Ok(Authenticated { claims, session })
     }
 
-    /// The same of an account that has proved lately who it is: by signing in, or by a step-up.
+    /// Makes sure that an account has proved lately who it is: by signing in, or by a step-up.
     ///
     /// # Errors
     /// [`Code::StepUpRequired`] if it hasn't.
-    pub async fn authenticate_recent(&self, core: &Core, token: &str) -> Result<Claims> {
+    pub async fn require_recent(&self, core: &Core, who: &Authenticated) -> Result<()> {
         let now = core.clock.now();
-        let claims = self.tokens.verify(TokenKind::Access, token, now)?;
         let is_recent = |session: &OpenSession| now - session.authenticated_at <= RECENT;
         // A proof is told to nobody: whoever knows of none asks.
-        let known = self.check.check(core, &claims).await?;
-        if is_recent(&known) || is_recent(&self.check.read(core, &claims).await?) {
-            return Ok(claims);
+        if is_recent(&who.session) || is_recent(&self.check.read(core, &who.claims).await?) {
+            return Ok(());
         }
         Err(Code::StepUpRequired.into())
     }

@@ -9,11 +9,13 @@ use super::{
     devices,
     email_address::EmailAddress,
     limits::{Action, Who},
+    permissions::SUPER_ADMIN,
     sessions::TokenPair,
 };
 use crate::db::{
     Actor, Origin, Tx,
     admins::{self, Admin, NewAdmin},
+    roles::{self, Role},
     sessions::Realm,
 };
 
@@ -204,18 +206,29 @@ async fn insert_super_admin(
     password_hash: &str,
 ) -> Result<()> {
     let (id, now) = (core.random.id(tx.now), tx.now);
-    let row = NewAdmin { id, email, name, password_hash, is_super_admin: true, now };
+    let row = NewAdmin { id, email, name, password_hash, now };
     let admin = admins::insert(tx, row).await?.ok_or(Code::EmailTaken)?;
+    let role = roles::shipped(tx, SUPER_ADMIN).await?;
+    roles::give(tx, id, &[role.id], now).await?;
     let entry = Entry::new(audit::Action::AdminCreated, Subject::Admin(id)).made(&admin);
     audit::record(core, tx, entry).await
 }
 
-/// All admins, the oldest first.
+/// All admins, the oldest first, each with their roles.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(core: &Core) -> Result<Vec<Admin>> {
-    Ok(admins::list(&mut *core.db.conn().await?).await?)
+pub async fn list(core: &Core) -> Result<Vec<(Admin, Vec<Role>)>> {
+    let mut conn = core.db.conn().await?;
+    let admins = admins::list(&mut conn).await?;
+    let ids: Vec<Uuid> = admins.iter().map(|admin| admin.id).collect();
+    let mut held = roles::of_admins(&mut conn, &ids).await?;
+    let with_roles = |admin: Admin| {
+        let own = held.extract_if(.., |(admin_id, _)| *admin_id == admin.id);
+        let own = own.map(|(_, role)| role).collect();
+        (admin, own)
+    };
+    Ok(admins.into_iter().map(with_roles).collect())
 }
 
 /// Gives an admin a new password, the given one or a random one, ends their sessions, and

@@ -2,18 +2,20 @@
 //! that opens pages only.
 
 use secrecy::SecretString;
-use uuid::Uuid;
 
 use super::{
-    Core, Result, email_address::EmailAddress, sessions::PageToken, staff, tokens::TokenKind,
+    Core, Result,
+    email_address::EmailAddress,
+    sessions::{Authenticated, PageToken},
+    staff,
+    tokens::TokenKind,
 };
 use crate::db::Origin;
 
 /// Somebody who may see pages.
 #[derive(Debug, Clone)]
 pub struct Visit {
-    pub admin_id: Uuid,
-    pub session_id: Uuid,
+    pub who: Authenticated,
     /// Takes the place of the token that was shown.
     pub renewed: Option<PageToken>,
 }
@@ -52,7 +54,7 @@ pub async fn sign_in(
 pub async fn visit(core: &Core, origin: &Origin, token: &str) -> Result<Visit> {
     let (sessions, now) = (&core.staff_sessions, core.clock.now());
     let claims = sessions.tokens.verify(TokenKind::Page, token, now)?;
-    sessions.check.check(core, &claims).await?;
+    let session = sessions.check.check(core, &claims).await?;
     let renewed = sessions.renew_for_pages(core, origin, &claims).await?;
-    Ok(Visit { admin_id: claims.sub, session_id: claims.sid, renewed })
+    Ok(Visit { who: Authenticated { claims, session }, renewed })
 }

@@ -12,6 +12,7 @@ use twofold::{
     api::{self, Surface},
     db::Origin,
     services::{
+        permissions::{Permission, Permissions, ShippedRole},
         sessions::Sessions,
         staff_pages,
         tokens::{Subject, TokenKind},
@@ -32,13 +33,15 @@ enum Access {
     Public,
     /// Users, on what is theirs.
     User,
-    /// Staff.
+    /// Staff, on their own account.
+    Own,
+    /// Staff with the permission that the document names.
     Staff,
 }
 
-use Access::{Public, Staff, User};
+use Access::{Own, Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 60] = [
+const OPERATIONS: [(&str, Access); 66] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -71,9 +74,15 @@ const OPERATIONS: [(&str, Access); 60] = [
     ("get_release", Public),
     ("login_admin", Public),
     ("refresh_admin_session", Public),
-    ("logout_admin", Staff),
-    ("get_current_admin", Staff),
-    ("change_admin_password", Staff),
+    ("logout_admin", Own),
+    ("get_current_admin", Own),
+    ("change_admin_password", Own),
+    ("list_permissions", Staff),
+    ("list_roles", Staff),
+    ("get_role", Staff),
+    ("create_role", Staff),
+    ("update_role", Staff),
+    ("delete_role", Staff),
     ("list_users", Staff),
     ("get_user", Staff),
     ("suspend_user", Staff),
@@ -130,8 +139,15 @@ identities! {
     SignedOutUser,
     /// A user who sends the refresh token.
     UserRefreshToken,
-    /// A member of the staff.
-    Admin,
+    /// A super-admin.
+    SuperAdmin,
+    /// Staff with each of the other shipped roles.
+    AdminRole,
+    SupportRole,
+    ModeratorRole,
+    AuditorRole,
+    /// A member of the staff without any role.
+    NoRole,
     ExpiredAdmin,
     SignedOutAdmin,
     AdminRefreshToken,
@@ -139,15 +155,39 @@ identities! {
     AdminPageToken,
 }
 
-/// How an identity is refused; `None`: it is let in.
+impl Identity {
+    /// The shipped role that they have, and what they may do by it; `None`: they are no staff who are signed in.
+    fn role(self) -> Option<(&'static str, Permissions)> {
+        let name = match self {
+            Self::SuperAdmin => "super-admin",
+            Self::AdminRole => "admin",
+            Self::SupportRole => "support",
+            Self::ModeratorRole => "moderator",
+            Self::AuditorRole => "auditor",
+            Self::NoRole => return Some(("", Permissions::default())),
+            _ => return None,
+        };
+        Some((name, ShippedRole::named(name).expect("shipped").permissions))
+    }
+}
+
+/// How an identity is refused; `None`: it is let in. `permission` is what the document asks for.
 #[expect(clippy::match_same_arms, reason = "a table, a block for each kind of operation")]
-fn expected(access: Access, identity: Identity) -> Option<(u16, &'static str)> {
+fn expected(
+    access: Access,
+    permission: Option<Permission>,
+    identity: Identity,
+) -> Option<(u16, &'static str)> {
     use Identity::*;
     let not_valid_here = Some((401, "invalid_token"));
+    if let (Own | Staff, Some((_, permissions))) = (access, identity.role()) {
+        let is_allowed = permission.is_none_or(|permission| permissions.has(permission));
+        return (!is_allowed).then_some((403, "permission_denied"));
+    }
     match (access, identity) {
         (Public, _) => None,
-        (User | Staff, Anonymous) => Some((401, "unauthenticated")),
-        (User | Staff, Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken) => {
+        (User | Own | Staff, Anonymous) => Some((401, "unauthenticated")),
+        (User | Own | Staff, Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken) => {
             not_valid_here
         }
 
@@ -155,12 +195,22 @@ fn expected(access: Access, identity: Identity) -> Option<(u16, &'static str)> {
         (User, SuspendedUser) => Some((403, "account_suspended")),
         (User, ExpiredUser) => Some((401, "token_expired")),
         (User, SignedOutUser) => Some((401, "session_ended")),
-        (User, Admin | ExpiredAdmin | SignedOutAdmin) => not_valid_here,
+        (User, SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole) => {
+            not_valid_here
+        }
+        (User, ExpiredAdmin | SignedOutAdmin) => not_valid_here,
 
-        (Staff, Owner | OtherUser | SuspendedUser | ExpiredUser | SignedOutUser) => not_valid_here,
-        (Staff, Admin) => None,
-        (Staff, ExpiredAdmin) => Some((401, "token_expired")),
-        (Staff, SignedOutAdmin) => Some((401, "session_ended")),
+        (Own | Staff, Owner | OtherUser | SuspendedUser | ExpiredUser | SignedOutUser) => {
+            not_valid_here
+        }
+        (Own | Staff, ExpiredAdmin) => Some((401, "token_expired")),
+        (Own | Staff, SignedOutAdmin) => Some((401, "session_ended")),
+        (
+            Own | Staff,
+            SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole,
+        ) => {
+            unreachable!("decided by the permission")
+        }
     }
 }
 
@@ -176,6 +226,10 @@ impl World {
     async fn make() -> Self {
         let mut app = TestApp::start().await;
         app.add_admin().await;
+        for role in Identity::ALL.iter().filter_map(|identity| identity.role()) {
+            let roles: Vec<&str> = [role.0].into_iter().filter(|name| !name.is_empty()).collect();
+            app.add_staff(&staff_with(role.0), &roles).await;
+        }
         app.verified_user(OWNER).await;
         app.verified_user(OTHER).await;
         let suspended = app.user_token("eve@example.com").await;
@@ -206,7 +260,10 @@ impl World {
                 token
             }
             UserRefreshToken => text(&app.login(OWNER).await["refresh_token"]),
-            Admin => access(app.admin_login().await),
+            SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole => {
+                let (role, _) = identity.role().expect("it has one");
+                access(app.staff_login(&staff_with(role)).await)
+            }
             ExpiredAdmin => self.expired(&app.core.staff_sessions),
             SignedOutAdmin => {
                 let token = access(app.admin_login().await);
@@ -239,13 +296,28 @@ impl World {
     }
 }
 
+/// The address of the member of the staff with a role.
+fn staff_with(role: &str) -> String {
+    format!("staff-{role}@example.com")
+}
+
 fn text(value: &Value) -> String {
     value.as_str().expect("a text").to_owned()
 }
 
-/// The operations of both documents: id, surface, method, path, whether it needs a token, and the
-/// example of its body.
-fn operations() -> Vec<(String, Surface, Method, String, bool, Option<Value>)> {
+/// An operation of either document.
+struct Described {
+    id: String,
+    surface: Surface,
+    method: Method,
+    path: String,
+    needs_token: bool,
+    permission: Option<Permission>,
+    /// Of its body.
+    example: Option<Value>,
+}
+
+fn operations() -> Vec<Described> {
     let mut found = Vec::new();
     for document in api::documents(None) {
         let json: Value = serde_json::from_str(&document.text).expect("JSON");
@@ -253,11 +325,16 @@ fn operations() -> Vec<(String, Surface, Method, String, bool, Option<Value>)> {
             let described = &json["paths"][&operation.path][operation.method.to_lowercase()];
             let bodies = described["requestBody"]["content"].as_object();
             let body = bodies.and_then(|types| types.values().next());
-            let example = body.map(|body| contract::example(&json, &body["schema"]));
-            let method = operation.method.parse().expect("a method");
-            let id = operation.operation_id.clone();
-            let needs_token = operation.needs_token;
-            found.push((id, document.surface, method, operation.path, needs_token, example));
+            let parse = |text: String| Permission::parse(&text).expect("a permission");
+            found.push(Described {
+                id: operation.operation_id.clone(),
+                surface: document.surface,
+                method: operation.method.parse().expect("a method"),
+                path: operation.path,
+                needs_token: operation.needs_token,
+                permission: operation.permission.map(parse),
+                example: body.map(|body| contract::example(&json, &body["schema"])),
+            });
         }
     }
     found
@@ -267,13 +344,15 @@ fn operations() -> Vec<(String, Surface, Method, String, bool, Option<Value>)> {
 fn c15_every_operation_is_listed_with_whom_it_is_for() {
     let listed: BTreeSet<&str> = OPERATIONS.iter().map(|(id, _)| *id).collect();
     let operations = operations();
-    let documented: BTreeSet<&str> = operations.iter().map(|(id, ..)| id.as_str()).collect();
+    let documented: BTreeSet<&str> = operations.iter().map(|found| found.id.as_str()).collect();
     assert_eq!(listed, documented);
-    for (id, surface, _, _, needs_token, _) in &operations {
+    for Described { id, surface, needs_token, permission, .. } in &operations {
         let access = OPERATIONS.iter().find(|(listed, _)| listed == id).expect("listed").1;
         assert_eq!(*needs_token, access != Public, "{id}: the document says otherwise");
+        // Nothing of the backoffice but what the list names can do without.
+        assert_eq!(permission.is_some(), access == Staff, "{id}: a permission");
         match surface {
-            Surface::Client => assert_ne!(access, Staff, "{id}"),
+            Surface::Client => assert!(![Own, Staff].contains(&access), "{id}"),
             Surface::Backoffice => assert_ne!(access, User, "{id}"),
         }
     }
@@ -283,7 +362,7 @@ fn c15_every_operation_is_listed_with_whom_it_is_for() {
 #[tokio::test]
 async fn c15_every_identity_is_let_in_or_refused_as_the_table_says() {
     let world = World::make().await;
-    for (id, _, method, path, _, example) in operations() {
+    for Described { id, method, path, permission, example, .. } in operations() {
         let access = OPERATIONS.iter().find(|(listed, _)| *listed == id).expect("listed").1;
         let paths =
             [Uuid::nil().to_string(), "no-id".to_owned()].map(|id| path.replace("{id}", &id));
@@ -302,7 +381,7 @@ async fn c15_every_identity_is_let_in_or_refused_as_the_table_says() {
             };
             let at = format!("{id} by {identity:?}");
             let bad = json!({"surely_unknown": 1});
-            let Some((status, error)) = expected(access, identity) else {
+            let Some((status, error)) = expected(access, permission, identity) else {
                 let answer = send(&paths[0], example.is_some().then_some(&bad)).await;
                 let is_refused = [401, 403].contains(&answer.status);
                 let is_fault = answer.status >= 500 && id != "get_health";

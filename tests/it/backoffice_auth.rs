@@ -2,7 +2,10 @@
 
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use twofold::{db::Origin, services::staff};
+use twofold::{
+    db::Origin,
+    services::{permissions::Permission, staff},
+};
 
 use crate::support::{
     TestApp,
@@ -34,6 +37,9 @@ async fn from_login_to_logout() {
     let admin = me(&app, &text(&tokens["access_token"])).await.data();
     assert_eq!((&admin["email"], &admin["is_super_admin"]), (&json!(ADMIN), &json!(true)));
     assert!(admin["last_login_at"].is_string());
+    assert_eq!(admin["roles"][0]["name"], "super-admin");
+    let all: Vec<&str> = Permission::ALL.iter().map(|permission| permission.text()).collect();
+    assert_eq!(admin["permissions"], json!(all));
 
     let renewed = refresh(&app, &text(&tokens["refresh_token"])).await.data();
     let access = text(&renewed["access_token"]);

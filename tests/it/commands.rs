@@ -170,7 +170,7 @@ async fn seed_adds_what_is_missing_and_admins_are_listed() {
     assert_eq!(created["password"].as_str().expect("shown once").len(), 20);
     let listed = json(dir.path(), &["admin", "list"], &variables);
     assert_eq!(listed["admins"][0]["email"], "ada@example.com");
-    assert_eq!(listed["admins"][0]["role"], "super-admin");
+    assert_eq!(listed["admins"][0]["roles"], serde_json::json!(["super-admin"]));
     let text = stdout(&run(dir.path(), &["admin", "list"], &variables));
     assert!(text.contains("ada@example.com") && text.contains("never"), "{text}");
 

@@ -71,6 +71,7 @@ mod program;
 mod queries;
 mod reactions;
 mod redis_kept;
+mod roles;
 mod second_factor;
 mod session_check;
 mod sessions;

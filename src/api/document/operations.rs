@@ -46,18 +46,32 @@ pub(super) fn headers() -> Value {
     })
 }
 
-/// Has one scheme for all who have signed in, and `x-step-up` where the session's last proof of who it is
-/// must be recent (ASVS 5.0, 7.5): the greatest age in seconds.
-fn name_step_up(operation: &mut Value) {
-    if operation["security"][0].get("RecentUserToken").is_some() {
-        operation["security"] = json!([{"UserToken": []}]);
-        operation["x-step-up"] = json!({"max_age_seconds": RECENT.num_seconds()});
+/// What guards name beside their scheme when the session's last proof of who it is must be recent.
+pub(in crate::api) const STEP_UP: &str = "step-up";
+
+/// Of what the guard names (`api/auth.rs`) leaves the scheme, and says the rest: `x-permission`, and `x-step-up` with
+/// the greatest age of the last proof in seconds (ASVS 5.0, 7.5).
+fn name_needs(operation: &mut Value) {
+    let named = operation["security"].as_array().into_iter().flatten();
+    let named = named.filter_map(Value::as_object).flat_map(Map::keys).cloned();
+    let mut named = named.collect::<Vec<_>>().into_iter();
+    let Some(scheme) = named.next() else { return };
+    operation["security"] = json!([{scheme: []}]);
+    for need in named {
+        if need == STEP_UP {
+            operation["x-step-up"] = json!({"max_age_seconds": RECENT.num_seconds()});
+        } else {
+            let description = operation["description"].as_str().unwrap_or_default();
+            operation["description"] =
+                format!("{description}\n\nNeeds the permission `{need}`.").trim_start().into();
+            operation["x-permission"] = need.into();
+        }
     }
 }
 
 /// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
 pub(super) fn finish(method: &str, operation: &mut Value) {
-    name_step_up(operation);
+    name_needs(operation);
     if operation.get("security").is_none() {
         operation["security"] = json!([]);
     }

@@ -40,7 +40,7 @@ where
 
 #[handler]
 async fn page(Data(visitor): Data<&Visitor>, core: Data<&Arc<Core>>) -> Result<Response, ApiError> {
-    let admin = staff::current(core.0, visitor.0.account_id).await?.email;
+    let admin = staff::current(core.0, visitor.0.claims.sub).await?.email;
     Ok(render("jobs.html", context! { admin }, CSP)?)
 }
 

@@ -16,7 +16,10 @@ use serde::Deserialize;
 use url::{Position, Url};
 
 use super::{
-    super::{auth::Visitor, error::ApiError},
+    super::{
+        auth::{Visitor, origin},
+        error::ApiError,
+    },
     CSP, jobs, render,
     staff::{
         SameOrigin, StaffOnly, device_token, remove_cookie, see_other, set_cookie,
@@ -24,10 +27,11 @@ use super::{
     },
 };
 use crate::{
-    db::Origin,
+    db::{Actor, Origin},
     services::{
         Code, Core,
         email_address::EmailAddress,
+        sessions::Authenticated,
         staff,
         staff_pages::{self, SignedIn},
     },
@@ -76,7 +80,7 @@ async fn form(
     target: Query<Target>,
 ) -> Result<Response, ApiError> {
     let admin = match visit(request).await {
-        Ok((visitor, _)) => staff::current(core.0, visitor.account_id).await.ok(),
+        Ok(visit) => staff::current(core.0, visit.who.claims.sub).await.ok(),
         Err(_) => None,
     };
     let admin = admin.map(|admin| admin.email);
@@ -105,8 +109,8 @@ async fn sign_in(
     match outcome {
         Ok(SignedIn { token, device_token }) => {
             // Who signs in anew has left the session before (ASVS 5.0, 7.2.4).
-            if let Ok((previous, _)) = visit(request).await {
-                core.staff_sessions.end(core.0, &previous.origin, previous.session_id).await?;
+            if let Ok(previous) = visit(request).await {
+                end(request, core.0, &previous.who).await?;
             }
             let mut response = see_other(&return_to);
             set_cookie(&mut response, &token);
@@ -135,12 +139,20 @@ async fn sign_in(
 }
 
 #[handler]
-async fn sign_out(visitor: Data<&Visitor>, core: Data<&Arc<Core>>) -> Result<Response, ApiError> {
-    let caller = &visitor.0.0;
-    core.staff_sessions.end(core.0, &caller.origin, caller.session_id).await?;
+async fn sign_out(
+    request: &Request,
+    visitor: Data<&Visitor>,
+    core: Data<&Arc<Core>>,
+) -> Result<Response, ApiError> {
+    end(request, core.0, &visitor.0.0).await?;
     let mut response = see_other(SIGN_IN);
     remove_cookie(&mut response);
     Ok(response)
+}
+
+async fn end(request: &Request, core: &Core, who: &Authenticated) -> Result<(), ApiError> {
+    let origin = origin(request, Actor::Admin(who.claims.sub))?;
+    Ok(core.staff_sessions.end(core, &origin, who.claims.sid).await?)
 }
 
 fn page_or_home(page: Option<&str>) -> String {

@@ -12,13 +12,13 @@ use secrecy::SecretString;
 
 use super::{
     super::{
-        auth::{self, Caller, Visitor},
+        auth::{self, Visitor},
         error::ApiError,
     },
     sign_in,
 };
 use crate::{
-    db::{Actor, Origin},
+    db::Actor,
     services::{
         Code, Kind, ServiceError,
         devices::DEVICE_LIFE,
@@ -56,14 +56,14 @@ impl<E: Endpoint> Endpoint for StaffOnlyEndpoint<E> {
         if !request.method().is_safe() {
             check_same_origin(&request)?;
         }
-        let (visitor, renewed) = match visit(&request).await {
+        let Visit { who, renewed } = match visit(&request).await {
             Ok(visit) => visit,
             Err(error) if error.code.kind() == Kind::Unauthenticated && wants_page(&request) => {
                 return Ok(sign_in::lead_to(&request));
             }
             Err(error) => return Err(ApiError(error).into()),
         };
-        request.set_data(Visitor(Arc::new(visitor)));
+        request.set_data(Visitor(Arc::new(who)));
         let mut response = self.0.call(request).await?.into_response();
         // The sign-out takes it away instead.
         if let Some(token) = renewed
@@ -79,14 +79,11 @@ impl<E: Endpoint> Endpoint for StaffOnlyEndpoint<E> {
 ///
 /// # Errors
 /// As [`staff_pages::visit`]; [`Code::Unauthenticated`] without a cookie.
-pub(super) async fn visit(request: &Request) -> Result<(Caller, Option<PageToken>), ServiceError> {
+pub(super) async fn visit(request: &Request) -> Result<Visit, ServiceError> {
     let token = cookie(request.headers(), COOKIE).ok_or(Code::Unauthenticated)?;
     let core = auth::core(request).map_err(|error| error.0)?;
     let origin = auth::origin(request, Actor::Anonymous).map_err(|error| error.0)?;
-    let Visit { admin_id, session_id, renewed } = staff_pages::visit(core, &origin, &token).await?;
-    let origin = auth::origin(request, Actor::Admin(admin_id)).map_err(|error| error.0)?;
-    let origin = Origin { session_id: Some(session_id), ..origin };
-    Ok((Caller { account_id: admin_id, session_id, origin }, renewed))
+    staff_pages::visit(core, &origin, &token).await
 }
 
 /// HTTP/2 may cut the cookies into several headers (RFC 9113, 8.2.3).

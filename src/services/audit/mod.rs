@@ -64,6 +64,9 @@ actions! {
     AdminPasswordChanged = "admin.password_changed",
     AdminPasswordReset = "admin.password_reset",
     AdminRefreshTokenReused = "admin.refresh_token_reused",
+    RoleCreated = "role.created",
+    RoleUpdated = "role.updated",
+    RoleDeleted = "role.deleted",
     JobRetried = "job.retried",
     JobCancelled = "job.cancelled",
     JobDiscarded = "job.discarded",
@@ -81,6 +84,7 @@ actions! {
 pub enum Subject<'a> {
     User(Uuid),
     Admin(Uuid),
+    Role(Uuid),
     Job(Uuid),
     Mail(Uuid),
     Queue(&'a str),
@@ -93,6 +97,7 @@ impl Subject<'_> {
         match self {
             Self::User(_) => "user",
             Self::Admin(_) => "admin",
+            Self::Role(_) => "role",
             Self::Job(_) => "job",
             Self::Mail(_) => "mail",
             Self::Queue(_) => "queue",
@@ -102,7 +107,9 @@ impl Subject<'_> {
 
     fn id(self) -> String {
         match self {
-            Self::User(id) | Self::Admin(id) | Self::Job(id) | Self::Mail(id) => id.to_string(),
+            Self::User(id) | Self::Admin(id) | Self::Role(id) | Self::Job(id) | Self::Mail(id) => {
+                id.to_string()
+            }
             Self::Queue(name) | Self::Schedule(name) => name.to_owned(),
         }
     }

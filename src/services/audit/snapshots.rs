@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::db::{admins::Admin, jobs::Job, mails::MailRecord, users::User};
+use crate::db::{admins::Admin, jobs::Job, mails::MailRecord, roles::Role, users::User};
 
 /// Something of which the log keeps what it was and what it is.
 pub trait Snapshot {
@@ -24,6 +24,7 @@ macro_rules! snapshot {
 }
 
 snapshot!(User: email, name, locale, time_zone, email_verified_at, status, deletion_due_at);
-snapshot!(Admin: email, name, is_super_admin);
+snapshot!(Admin: email, name);
+snapshot!(Role: name, description, permissions);
 snapshot!(Job: kind, queue, state);
 snapshot!(MailRecord: template, user_id, resend_of);

@@ -270,3 +270,33 @@ async fn c04_sessions_of_staff_end_the_same_way() {
         }
     }
 }
+
+/// What staff may do rides with their session: a change of it is no end, but counts as soon as one.
+#[tokio::test(flavor = "multi_thread")]
+async fn c04_a_change_of_roles_counts_at_once_here_and_soon_everywhere() {
+    for redis in [Some(Redis::start().await), None] {
+        let stage = Stage::with(redis).await;
+        let admin = stage.a.admin_token().await;
+        let call = async |method: Method, path: &str, body: Value| {
+            let path = format!("/api/v1/backoffice{path}");
+            stage.a.request(method, &path).bearer(&admin).json(body).send().await.data()
+        };
+        let readers = |permissions: &[&str]| json!({"name": "readers", "description": "", "permissions": permissions});
+        let role = call(Method::POST, "/roles", readers(&["users:read"])).await;
+        let path = format!("/roles/{}", text(&role["id"]));
+        let token = stage.a.staff_token("ada@example.com", &["readers"]).await;
+        stage.assert_open(STAFF_WHO, &token).await;
+        stage.assert_open(STAFF_WHO, &admin).await;
+
+        call(Method::PUT, &path, readers(&["users:suspend"])).await;
+        stage.assert_ended(STAFF_WHO, &token).await;
+        call(Method::PUT, &path, readers(&["users:read"])).await;
+        assert_eq!(status(&stage.a, STAFF_WHO, &token).await, 200);
+        stage.assert_soon(STAFF_WHO, &token, 200).await;
+        // Whoever does it, and in whatever way.
+        stage.a.set_roles("ada@example.com", &[]).await;
+        stage.assert_soon(STAFF_WHO, &token, 403).await;
+        stage.a.set_roles("ada@example.com", &["moderator"]).await;
+        stage.assert_soon(STAFF_WHO, &token, 200).await;
+    }
+}

@@ -26,6 +26,7 @@ use twofold::{
     },
     services::{
         Core,
+        permissions::UsersRead,
         tokens::{Claims, TokenKind},
     },
 };
@@ -79,7 +80,7 @@ struct StaffWho;
 impl StaffWho {
     /// Tell who asks
     #[oai(path = "/who", method = "get", operation_id = "who")]
-    async fn who(&self, auth: StaffAuth, _core: Data<&Arc<Core>>) -> Answer<Who> {
+    async fn who(&self, auth: StaffAuth<UsersRead>, _core: Data<&Arc<Core>>) -> Answer<Who> {
         Ok(ApiResponse::success(Who { id: auth.account_id }))
     }
 }
@@ -211,6 +212,21 @@ impl Stage {
                 break;
             }
             assert!(asked < BOUND, "open after {asked:?}");
+        }
+    }
+
+    /// What was changed elsewhere counts in both at any request that begins a second later.
+    async fn assert_soon(&self, path: &str, token: &str, expected: u16) {
+        let changed = Instant::now();
+        for app in [&self.a, &self.b] {
+            loop {
+                let asked = changed.elapsed();
+                let status = status(app, path, token).await;
+                if status == expected {
+                    break;
+                }
+                assert!(asked < BOUND, "{status} after {asked:?}");
+            }
         }
     }
 }

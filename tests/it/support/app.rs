@@ -326,10 +326,41 @@ impl TestApp {
         staff::create(&self.core, &origin, &email, "Grace", password).await.expect("created");
     }
 
+    /// Adds a member of the staff with these roles, and [`PASSWORD`].
+    pub async fn add_staff(&self, email: &str, roles: &[&str]) {
+        let (address, origin) = (email.parse().expect("an address"), Origin::system("test"));
+        let password = Some(PASSWORD.into());
+        staff::create(&self.core, &origin, &address, "Grace", password).await.expect("created");
+        self.set_roles(email, roles).await;
+    }
+
+    /// Gives a member of the staff these roles instead of those that they have, as one might by hand.
+    pub async fn set_roles(&self, email: &str, roles: &[&str]) {
+        let client = connect(self.database_url()).await;
+        let sql = "WITH taken AS (DELETE FROM admin_roles USING admins
+                                  WHERE admin_id = admins.id AND email = $1 AND role_id NOT IN
+                                      (SELECT id FROM roles WHERE name = ANY($2)))
+                   INSERT INTO admin_roles
+                   SELECT admins.id, roles.id, now(), now() FROM admins, roles
+                   WHERE email = $1 AND roles.name = ANY($2) ON CONFLICT DO NOTHING";
+        client.execute(sql, &[&email, &roles]).await.expect("given");
+    }
+
     /// The tokens of a fresh sign-in of [`ADMIN`].
     pub async fn admin_login(&self) -> Value {
-        let body = json!({"email": ADMIN, "password": PASSWORD});
+        self.staff_login(ADMIN).await
+    }
+
+    /// The tokens of a fresh sign-in of a member of the staff.
+    pub async fn staff_login(&self, email: &str) -> Value {
+        let body = json!({"email": email, "password": PASSWORD});
         self.post("/api/v1/backoffice/auth/login", body).send().await.data()
+    }
+
+    /// Adds a member of the staff with these roles, who is signed in: the access token.
+    pub async fn staff_token(&self, email: &str, roles: &[&str]) -> String {
+        self.add_staff(email, roles).await;
+        self.staff_login(email).await["access_token"].as_str().expect("a token").to_owned()
     }
 
     /// Adds an admin who is signed in: the access token.

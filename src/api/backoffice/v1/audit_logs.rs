@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::Tag;
 use crate::{
     api::{
-        auth::StaffAuth,
+        auth::{RecentStaffAuth, StaffAuth},
         csv::{self, CsvFile, CsvRow},
         envelope::{Answer, ApiResponse, Page},
         error::ApiError,
@@ -25,7 +25,10 @@ use crate::{
         ActorKind,
         audit_logs::{self, AuditFilter, AuditSort},
     },
-    services::{Core, audit},
+    services::{
+        Core, audit,
+        permissions::{AuditExport, AuditRead},
+    },
 };
 
 /// Who did something.
@@ -141,7 +144,7 @@ impl AuditLogsApi {
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<AuditRead>,
         core: Data<&Arc<Core>>,
         /// Which page, from 1; not with a cursor.
         page: Query<Option<PageNumber>>,
@@ -187,7 +190,7 @@ impl AuditLogsApi {
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn export(
         &self,
-        _auth: StaffAuth,
+        _auth: RecentStaffAuth<AuditExport>,
         core: Data<&Arc<Core>>,
         /// Only what this user or admin did.
         #[oai(example = "an_id")]
@@ -220,7 +223,7 @@ impl AuditLogsApi {
     #[oai(path = "/:id", method = "get", operation_id = "get_audit_log")]
     async fn get(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<AuditRead>,
         core: Data<&Arc<Core>>,
         /// The entry's identifier.
         #[oai(example = "an_entry")]

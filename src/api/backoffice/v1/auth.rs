@@ -18,10 +18,14 @@ use crate::{
         body::Body,
         envelope::{Answer, ApiResponse, Done, NoContent},
         error::ApiError,
-        types::{Email, NewPassword, SecretText},
+        types::{Email, NewPassword, PermissionName, SecretText},
     },
-    db::{Origin, admins::Admin},
-    services::{Core, sessions, staff},
+    db::{Origin, admins::Admin, roles::Role},
+    services::{
+        Core,
+        permissions::{Permission, Permissions},
+        roles, sessions, staff,
+    },
 };
 
 /// Address and password.
@@ -105,6 +109,10 @@ pub struct CurrentAdmin {
     pub name: String,
     /// Whether everything is allowed.
     pub is_super_admin: bool,
+    /// The person's roles.
+    pub roles: Vec<RoleName>,
+    /// What the person may do: show this and nothing else.
+    pub permissions: Vec<PermissionName>,
     /// When the person last signed in.
     #[oai(skip_serializing_if_is_none)]
     pub last_login_at: Option<DateTime<Utc>>,
@@ -112,13 +120,31 @@ pub struct CurrentAdmin {
     pub created_at: DateTime<Utc>,
 }
 
-impl From<Admin> for CurrentAdmin {
-    fn from(admin: Admin) -> Self {
+/// A role by its name.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct RoleName {
+    /// The role's identifier.
+    pub id: Uuid,
+    /// The role's name.
+    pub name: String,
+}
+
+impl From<Role> for RoleName {
+    fn from(role: Role) -> Self {
+        Self { id: role.id, name: role.name }
+    }
+}
+
+impl CurrentAdmin {
+    fn new(admin: Admin, roles: Vec<Role>, permissions: Permissions) -> Self {
         Self {
             id: admin.id,
             email: EmailText(admin.email),
             name: admin.name,
-            is_super_admin: admin.is_super_admin,
+            is_super_admin: permissions == Permissions::EVERYTHING,
+            roles: roles.into_iter().map(Into::into).collect(),
+            permissions: permissions.list().into_iter().map(PermissionName).collect(),
             last_login_at: admin.last_login_at,
             created_at: admin.created_at,
         }
@@ -176,7 +202,9 @@ impl AuthApi {
     /// The account of the token.
     #[oai(path = "/me", method = "get", operation_id = "get_current_admin")]
     async fn me(&self, auth: StaffAuth, core: Data<&Arc<Core>>) -> Answer<CurrentAdmin> {
-        Ok(ApiResponse::success(auth.account(core.0).await?.into()))
+        let admin = auth.account(core.0).await?;
+        let roles = roles::of_admin(core.0, admin.id).await?;
+        Ok(ApiResponse::success(CurrentAdmin::new(admin, roles, auth.permissions)))
     }
 
     /// Change one's own password
@@ -241,9 +269,20 @@ impl Example for CurrentAdmin {
             id: Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001),
             email: EmailText("admin@example.com".to_owned()),
             name: "Grace".to_owned(),
-            is_super_admin: true,
+            is_super_admin: false,
+            roles: vec![RoleName::example()],
+            permissions: vec![PermissionName(Permission::UsersRead)],
             last_login_at: Some(DateTime::UNIX_EPOCH),
             created_at: DateTime::UNIX_EPOCH,
+        }
+    }
+}
+
+impl Example for RoleName {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0003),
+            name: "support".to_owned(),
         }
     }
 }

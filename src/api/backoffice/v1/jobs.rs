@@ -25,7 +25,11 @@ use crate::{
         types::SearchText,
     },
     db::jobs::lists::{JobFilter, JobSort},
-    services::{Core, jobs::control},
+    services::{
+        Core,
+        jobs::control,
+        permissions::{JobsRead, JobsWrite},
+    },
 };
 pub(super) use managed_job::an_id;
 pub use managed_job::{
@@ -64,7 +68,7 @@ impl JobsApi {
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<JobsRead>,
         core: Data<&Arc<Core>>,
         /// Which page, from 1; not with a cursor.
         page: Query<Option<PageNumber>>,
@@ -114,7 +118,7 @@ impl JobsApi {
     #[oai(path = "/:id", method = "get", operation_id = "get_job")]
     async fn get(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<JobsRead>,
         core: Data<&Arc<Core>>,
         /// The job's identifier.
         #[oai(example = "an_id")]
@@ -129,7 +133,7 @@ impl JobsApi {
     #[oai(path = "/:id/retry", method = "post", operation_id = "retry_job")]
     async fn retry(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         core: Data<&Arc<Core>>,
         /// The job's identifier.
         #[oai(example = "an_id")]
@@ -144,7 +148,7 @@ impl JobsApi {
     #[oai(path = "/:id/cancel", method = "post", operation_id = "cancel_job")]
     async fn cancel(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         core: Data<&Arc<Core>>,
         /// The job's identifier.
         #[oai(example = "an_id")]
@@ -159,7 +163,7 @@ impl JobsApi {
     #[oai(path = "/:id", method = "delete", operation_id = "discard_job")]
     async fn discard(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         core: Data<&Arc<Core>>,
         /// The job's identifier.
         #[oai(example = "an_id")]
@@ -175,7 +179,7 @@ impl JobsApi {
     #[oai(path = "/retry-failed", method = "post", operation_id = "retry_failed_jobs")]
     async fn retry_failed(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         core: Data<&Arc<Core>>,
         body: Body<RetryFailedJobsRequest>,
     ) -> Answer<RetriedJobs> {

@@ -18,6 +18,7 @@ use crate::{
     services::{
         Core,
         mails::{DEFAULT_LOCALE, Rendered, Template, managed},
+        permissions::MailsRead,
     },
 };
 
@@ -83,7 +84,11 @@ impl MailTemplatesApi {
     ///
     /// All of them, with their languages and samples.
     #[oai(path = "/", method = "get", operation_id = "list_mail_templates")]
-    async fn list(&self, _auth: StaffAuth, core: Data<&Arc<Core>>) -> Answer<MailTemplates> {
+    async fn list(
+        &self,
+        _auth: StaffAuth<MailsRead>,
+        core: Data<&Arc<Core>>,
+    ) -> Answer<MailTemplates> {
         let item = |template: Template| MailTemplate {
             name: template.name().to_owned(),
             locales: core.mails.templates.locales(template).map(str::to_owned).collect(),
@@ -100,7 +105,7 @@ impl MailTemplatesApi {
     #[oai(path = "/:name", method = "get", operation_id = "preview_mail_template")]
     async fn preview(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<MailsRead>,
         core: Data<&Arc<Core>>,
         /// What the template is called.
         #[oai(example = "a_name")]

@@ -25,7 +25,11 @@ use crate::{
         ActorKind,
         mails::{MailFilter, MailRecord, MailSort, MailState},
     },
-    services::{Core, mails::managed},
+    services::{
+        Core,
+        mails::managed,
+        permissions::{MailsRead, MailsWrite},
+    },
 };
 
 /// What became of a mail.
@@ -166,7 +170,7 @@ impl MailsApi {
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<MailsRead>,
         core: Data<&Arc<Core>>,
         /// Which page, from 1; not with a cursor.
         page: Query<Option<PageNumber>>,
@@ -212,7 +216,7 @@ impl MailsApi {
     #[oai(path = "/:id", method = "get", operation_id = "get_mail")]
     async fn get(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<MailsRead>,
         core: Data<&Arc<Core>>,
         /// The mail's identifier.
         #[oai(example = "an_id")]
@@ -228,7 +232,7 @@ impl MailsApi {
     #[oai(path = "/:id/resend", method = "post", operation_id = "resend_mail")]
     async fn resend(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<MailsWrite>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The mail's identifier.
@@ -245,7 +249,7 @@ impl MailsApi {
     #[oai(path = "/test", method = "post", operation_id = "send_test_mail")]
     async fn test(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<MailsWrite>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         body: Body<SendTestMailRequest>,

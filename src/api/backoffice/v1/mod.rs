@@ -6,6 +6,7 @@ pub mod jobs;
 pub mod mail_templates;
 pub mod mails;
 pub mod queues;
+pub mod roles;
 pub mod schedules;
 pub mod users;
 
@@ -23,6 +24,8 @@ pub enum Tag {
     Auth,
     /// The users of the client API.
     Users,
+    /// What staff may do.
+    Roles,
     /// Work in the background: jobs, their queues, and schedules.
     Jobs,
     /// Mails that were written, and what became of them.
@@ -35,7 +38,7 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (
-        (auth::AuthApi, users::UsersApi),
+        (auth::AuthApi, roles::RolesApi, users::UsersApi),
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
         audit_logs::AuditLogsApi,

@@ -21,6 +21,7 @@ use crate::{
             Jobs,
             control::{self, Overview},
         },
+        permissions::{JobsRead, JobsWrite},
     },
 };
 
@@ -130,7 +131,11 @@ impl QueuesApi {
     ///
     /// What they hold, what the last hour brought, and who works.
     #[oai(path = "/", method = "get", operation_id = "get_queues")]
-    async fn get(&self, _auth: StaffAuth, core: Data<&Arc<Core>>) -> Answer<QueueOverview> {
+    async fn get(
+        &self,
+        _auth: StaffAuth<JobsRead>,
+        core: Data<&Arc<Core>>,
+    ) -> Answer<QueueOverview> {
         let overview = control::overview(core.0).await?;
         Ok(ApiResponse::success(QueueOverview::new(overview, &core.jobs)))
     }
@@ -141,7 +146,7 @@ impl QueuesApi {
     #[oai(path = "/:name/pause", method = "post", operation_id = "pause_queue")]
     async fn pause(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         core: Data<&Arc<Core>>,
         /// The queue's name.
         #[oai(example = "a_name")]
@@ -157,7 +162,7 @@ impl QueuesApi {
     #[oai(path = "/:name/resume", method = "post", operation_id = "resume_queue")]
     async fn resume(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         core: Data<&Arc<Core>>,
         /// The queue's name.
         #[oai(example = "a_name")]

@@ -23,6 +23,7 @@ use crate::{
             Missed,
             control::{self, ScheduleState},
         },
+        permissions::{JobsRead, JobsWrite},
     },
 };
 
@@ -88,7 +89,11 @@ impl SchedulesApi {
     ///
     /// All that recurs, and when next.
     #[oai(path = "/", method = "get", operation_id = "list_schedules")]
-    async fn list(&self, _auth: StaffAuth, core: Data<&Arc<Core>>) -> Answer<ManagedSchedules> {
+    async fn list(
+        &self,
+        _auth: StaffAuth<JobsRead>,
+        core: Data<&Arc<Core>>,
+    ) -> Answer<ManagedSchedules> {
         let all = control::all_schedules(core.0).await?;
         let schedules = all.into_iter().map(Into::into).collect();
         Ok(ApiResponse::success(ManagedSchedules { schedules }))
@@ -100,7 +105,7 @@ impl SchedulesApi {
     #[oai(path = "/:name", method = "patch", operation_id = "change_schedule")]
     async fn change(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         core: Data<&Arc<Core>>,
         /// The schedule's name.
         #[oai(example = "a_name")]
@@ -118,7 +123,7 @@ impl SchedulesApi {
     #[oai(path = "/:name/run", method = "post", operation_id = "run_schedule")]
     async fn run(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<JobsWrite>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The schedule's name.

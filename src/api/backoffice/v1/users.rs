@@ -23,7 +23,11 @@ use crate::{
         types::SearchText,
     },
     db::users::{User, UserFilter, UserSort, UserStatus},
-    services::{Core, users},
+    services::{
+        Core,
+        permissions::{UsersRead, UsersSuspend},
+        users,
+    },
 };
 
 /// Whether a user may act.
@@ -119,7 +123,7 @@ impl UsersApi {
     #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<UsersRead>,
         core: Data<&Arc<Core>>,
         /// Which page, from 1; not with a cursor.
         page: Query<Option<PageNumber>>,
@@ -165,7 +169,7 @@ impl UsersApi {
     #[oai(path = "/:id", method = "get", operation_id = "get_user")]
     async fn get(
         &self,
-        _auth: StaffAuth,
+        _auth: StaffAuth<UsersRead>,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
         #[oai(example = "an_id")]
@@ -180,7 +184,7 @@ impl UsersApi {
     #[oai(path = "/:id/suspend", method = "post", operation_id = "suspend_user")]
     async fn suspend(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSuspend>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.
@@ -200,7 +204,7 @@ impl UsersApi {
     #[oai(path = "/:id/reactivate", method = "post", operation_id = "reactivate_user")]
     async fn reactivate(
         &self,
-        auth: StaffAuth,
+        auth: StaffAuth<UsersSuspend>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The user's identifier.

@@ -1,5 +1,6 @@
 //! Work that no request waits for: what does it. What is wanted, and when, is in `services/jobs/`.
 
+mod audit;
 pub mod cleanup;
 mod handler;
 mod logs;
@@ -22,6 +23,7 @@ use crate::services::{
     reactions::SendWelcome,
     users::status::LiftSuspension,
 };
+use audit::MakePartitions;
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
 use logs::PruneLogs;
@@ -74,6 +76,7 @@ pub fn registry() -> Registry {
         .schedule::<CleanUp>(clean_up("mails", "47 * * * *", What::Mails))
         .schedule::<CleanUp>(clean_up("notifications", "57 3 * * *", What::Notifications))
         .schedule::<EraseUsers>(Schedule::new("deletions", "52 * * * *", EraseUsers {}))
+        .schedule::<MakePartitions>(Schedule::new("audit", "12 2 * * *", MakePartitions {}))
         .schedule::<PruneLogs>(Schedule::new("logs", "5 0 * * *", PruneLogs {}))
 }
 

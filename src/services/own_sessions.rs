@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    audit::{self, Entry, Subject},
     cursors::{ListRequest, Listed},
 };
 use crate::db::{
@@ -39,6 +40,8 @@ pub async fn end(core: &Core, origin: &Origin, user_id: Uuid, session_id: Uuid) 
         return Err(Code::NotFound.into());
     }
     core.client_sessions.revoke(&mut tx, session_id).await?;
+    let entry = Entry::new(audit::Action::UserSessionEnded, Subject::User(user_id));
+    audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
 

@@ -41,7 +41,7 @@ enum Access {
 
 use Access::{Own, Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 82] = [
+const OPERATIONS: [(&str, Access); 86] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -88,6 +88,7 @@ const OPERATIONS: [(&str, Access); 82] = [
     ("suspend_user", Staff),
     ("reactivate_user", Staff),
     ("create_user", Staff),
+    ("export_users", Staff),
     ("update_user", Staff),
     ("delete_user", Staff),
     ("restore_user", Staff),
@@ -118,6 +119,9 @@ const OPERATIONS: [(&str, Access); 82] = [
     ("cancel_job", Staff),
     ("discard_job", Staff),
     ("retry_failed_jobs", Staff),
+    ("list_audit_logs", Staff),
+    ("get_audit_log", Staff),
+    ("export_audit_logs", Staff),
     ("get_queues", Staff),
     ("pause_queue", Staff),
     ("resume_queue", Staff),

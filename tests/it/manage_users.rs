@@ -308,3 +308,64 @@ async fn one_row_of_a_bulk_action_that_fails_keeps_no_other_from_it() {
         assert_eq!(faults, [(field.to_owned(), rule.to_owned())]);
     }
 }
+
+#[tokio::test]
+async fn users_are_exported_without_formulas() {
+    let mut stage = Stage::set().await;
+    let body = json!({"email": "eve@example.com", "name": "=HYPERLINK(\"x\"),1"});
+    stage.app.post(USERS, body).bearer(&stage.admin).send().await.data();
+    stage.app.reset_token_for("eve@example.com").await;
+    let export = async |query: &str| {
+        let path = format!("{USERS}/export{query}");
+        stage.app.get(&path).bearer(&stage.admin).send().await
+    };
+    let all = export("").await;
+    assert_eq!(all.status, 200, "{}", all.text);
+    assert!(all.header("content-type").starts_with("text/csv"));
+    assert_eq!(all.header("content-disposition"), "attachment; filename=\"users.csv\"");
+    let lines: Vec<&str> = all.text.split_terminator("\r\n").collect();
+    assert_eq!(lines.len(), 3, "{lines:?}");
+    assert!(lines[0].starts_with("id,email,name,"), "{lines:?}");
+    assert!(lines[1].contains(",eve@example.com,\"'=HYPERLINK(\"\"x\"\"),1\","), "{lines:?}");
+    let one = export("?q=ada&verified=true").await;
+    assert_eq!(one.text.lines().count(), 2, "{}", one.text);
+    let logs = "/api/v1/backoffice/audit-logs?action=user.exported";
+    let logs = stage.app.get(logs).bearer(&stage.admin).send().await.data();
+    assert_eq!(logs["total"], 2, "each is recorded");
+}
+
+#[tokio::test]
+async fn c19_what_staff_do_to_a_user_is_recorded() {
+    let stage = Stage::set().await;
+    stage.send(Method::PATCH, "", json!({"name": "Ada L."})).await.data();
+    for what in ["suspend", "reactivate", "delete", "restore"] {
+        stage.act(what, because()).await.data();
+    }
+    stage.act("verify", Value::Null).await.data();
+    stage.act("notes", json!({"text": "Called."})).await.data();
+    stage.send(Method::DELETE, "/sessions", Value::Null).await;
+    let path = format!("/api/v1/backoffice/audit-logs?subject=user:{}&per_page=100", stage.id);
+    let logs = stage.app.get(&path).bearer(&stage.admin).send().await.data();
+    let logs: Vec<&Value> = logs["items"].as_array().expect("a list").iter().rev().collect();
+    let by_admin = |log: &&&Value| log["actor_kind"] == "admin";
+    let actions: Vec<&Value> = logs.iter().filter(by_admin).map(|log| &log["action"]).collect();
+    let expected = [
+        "updated",
+        "suspended",
+        "reactivated",
+        "deleted",
+        "restored",
+        "verified",
+        "note_written",
+        "sessions_ended",
+    ];
+    assert_eq!(
+        actions,
+        expected.map(|action| json!(format!("user.{action}"))).iter().collect::<Vec<_>>()
+    );
+    let suspended = logs.iter().find(|log| log["action"] == "user.suspended").expect("one");
+    assert_eq!(suspended["reason"], "Just a test.");
+    let status = [&suspended["before"]["status"], &suspended["after"]["status"]];
+    assert_eq!(status, [&json!("active"), &json!("suspended")]);
+    assert!(!suspended.to_string().contains("argon2"), "{suspended}");
+}

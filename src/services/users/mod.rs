@@ -5,17 +5,23 @@ pub mod notes;
 pub mod security;
 pub mod status;
 
+use std::sync::Arc;
+
+use futures_util::Stream;
 use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    audit::{self, Entry, Subject},
     cursors::{ListRequest, Listed},
     email_address::EmailAddress,
     events::UserRegistered,
+    export,
     mailed_answers::SendPasswordReset,
 };
 use crate::db::{
     Origin,
+    keyset::Sort,
     search::Frequency,
     users::{self, NewUser, User, UserFilter, UserSort},
 };
@@ -69,6 +75,32 @@ pub async fn create(
     let user = users::insert(&mut tx, new).await?.ok_or(Code::EmailTaken)?;
     core.jobs.publish(core, &mut tx, &UserRegistered { user_id: id }).await?;
     core.jobs.enqueue(core, &mut tx, &SendPasswordReset { user_id: Some(id) }).await?;
+    let entry = Entry::new(audit::Action::UserCreated, Subject::User(id)).made(&user);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(user)
+}
+
+/// All users that match, the newest first: in pages, which are read as they are asked for.
+///
+/// # Errors
+/// When the database fails.
+pub async fn export(
+    core: &Arc<Core>,
+    origin: &Origin,
+    filter: UserFilter,
+) -> Result<impl Stream<Item = Result<Vec<User>>> + Send + use<>> {
+    let mut tx = core.db.begin(origin).await?;
+    audit::record(core, &mut tx, Entry::new(audit::Action::UserExported, None)).await?;
+    let total = users::count(&mut tx, &filter).await?;
+    tx.commit().await?;
+    let frequency = Frequency::of(total.rows);
+    let (core, filter) = (core.clone(), Arc::new(filter));
+    Ok(export::pages(Sort::by_default(), move |window| {
+        let (core, filter) = (core.clone(), filter.clone());
+        async move {
+            let mut conn = core.db.conn().await?;
+            Ok(users::list(&mut conn, &filter, frequency, &window).await?)
+        }
+    }))
 }

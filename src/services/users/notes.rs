@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use super::super::{
     Code, Core, Result,
+    audit::{self, Action, Entry, Subject},
     cursors::{ListRequest, Listed},
 };
 use crate::db::{
-    Origin,
+    Origin, Tx,
     user_notes::{self, NewUserNote, UserNote, UserNoteFilter, UserNoteSort},
     users,
 };
@@ -39,6 +40,7 @@ pub async fn create(core: &Core, origin: &Origin, user_id: Uuid, text: &str) -> 
     let (id, now) = (core.random.id(tx.now), tx.now);
     let new = NewUserNote { id, user_id, admin_id: origin.actor.admin_id(), text, now };
     let note = user_notes::insert(&mut tx, new).await?;
+    record(core, &mut tx, Action::UserNoteWritten, user_id).await?;
     tx.commit().await?;
     Ok(note)
 }
@@ -52,5 +54,10 @@ pub async fn delete(core: &Core, origin: &Origin, user_id: Uuid, id: Uuid) -> Re
     if !user_notes::delete(&mut tx, user_id, id).await? {
         return Err(Code::NotFound.into());
     }
+    record(core, &mut tx, Action::UserNoteDeleted, user_id).await?;
     Ok(tx.commit().await?)
+}
+
+async fn record(core: &Core, tx: &mut Tx, action: Action, user_id: Uuid) -> Result<()> {
+    audit::record(core, tx, Entry::new(action, Subject::User(user_id))).await
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::super::{
     Code, Core, Result,
+    audit::{self, Action, Entry, Subject},
     cursors::{ListRequest, Listed},
     events::UserVerified,
     mailed_answers::{SendPasswordReset, SendVerificationCode},
@@ -29,6 +30,8 @@ pub async fn verify(core: &Core, origin: &Origin, id: Uuid) -> Result<User> {
         core.jobs.publish(core, &mut tx, &UserVerified { user_id: id }).await?;
     }
     let user = lock(&mut tx, id).await?;
+    let entry = Entry::new(Action::UserVerified, Subject::User(id)).changed(&present, &user);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(user)
 }
@@ -54,6 +57,7 @@ pub async fn end_sessions(core: &Core, origin: &Origin, id: Uuid) -> Result<()> 
     let mut tx = core.db.begin(origin).await?;
     lock(&mut tx, id).await?;
     core.client_sessions.end_all(&mut tx, id, None).await?;
+    record(core, &mut tx, Action::UserSessionsEnded, id).await?;
     Ok(tx.commit().await?)
 }
 
@@ -98,7 +102,12 @@ pub async fn resend_code(core: &Core, origin: &Origin, id: Uuid) -> Result<()> {
         return Err(Code::UserAlreadyVerified.into());
     }
     core.jobs.enqueue(core, &mut tx, &SendVerificationCode { user_id: Some(id) }).await?;
+    record(core, &mut tx, Action::UserCodeResent, id).await?;
     Ok(tx.commit().await?)
+}
+
+async fn record(core: &Core, tx: &mut Tx, action: Action, id: Uuid) -> Result<()> {
+    audit::record(core, tx, Entry::new(action, Subject::User(id))).await
 }
 
 async fn lock(tx: &mut Tx, id: Uuid) -> Result<User> {
@@ -116,5 +125,5 @@ async fn replace_password(core: &Core, tx: &mut Tx, user: &User, hash: &str) -> 
     user_one_time_codes::delete_all(tx, user.id).await?;
     core.client_sessions.end_all(tx, user.id, None).await?;
     core.jobs.enqueue(core, tx, &SendPasswordReset { user_id: Some(user.id) }).await?;
-    Ok(())
+    record(core, tx, Action::UserPasswordResetForced, user.id).await
 }

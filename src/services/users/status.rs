@@ -6,10 +6,11 @@ use uuid::Uuid;
 
 use super::super::{
     Code, Core, Expected, FieldError, Result, ServiceError,
+    audit::{self, Entry, Subject},
     jobs::{Job, Order},
 };
 use crate::db::{
-    Origin,
+    Origin, Tx,
     users::{self, StatusChange, User, UserStatus},
 };
 
@@ -124,7 +125,7 @@ pub async fn lift_suspension(core: &Core, origin: &Origin, user_id: Uuid) -> Res
     };
     if let Some(user) = present.filter(is_over) {
         let wanted = Wanted::new(UserStatus::Active, "The time of the suspension is over.");
-        users::change_status(&mut tx, user.id, wanted.change(None, now)).await?;
+        change_status(core, &mut tx, &user, wanted.change(None, now)).await?;
     }
     Ok(tx.commit().await?)
 }
@@ -167,7 +168,7 @@ async fn change<'a>(
     expected.check(&present)?;
     let wanted = decide(&present, now)?;
     let change = wanted.change(origin.actor.admin_id(), now);
-    let user = users::change_status(&mut tx, id, change).await?;
+    let user = change_status(core, &mut tx, &present, change).await?;
     if let Some(end) = user.suspended_until {
         let order = Order::of(&LiftSuspension { user_id: id })?.at(end);
         core.jobs.enqueue_all(core, &mut tx, vec![order]).await?;
@@ -176,5 +177,23 @@ async fn change<'a>(
         core.client_sessions.end_all(&mut tx, id, None).await?;
     }
     tx.commit().await?;
+    Ok(user)
+}
+
+async fn change_status(
+    core: &Core,
+    tx: &mut Tx,
+    present: &User,
+    change: StatusChange<'_>,
+) -> Result<User> {
+    let action = match change.status {
+        UserStatus::Suspended => audit::Action::UserSuspended,
+        UserStatus::Deleted => audit::Action::UserDeleted,
+        UserStatus::Active if present.status == UserStatus::Deleted => audit::Action::UserRestored,
+        UserStatus::Active => audit::Action::UserReactivated,
+    };
+    let user = users::change_status(tx, present.id, change).await?;
+    let entry = Entry::new(action, Subject::User(user.id)).because(change.reason);
+    audit::record(core, tx, entry.changed(present, &user)).await?;
     Ok(user)
 }

@@ -1,5 +1,6 @@
 //! Version 1 of the backoffice API: one file per resource.
 
+pub mod audit_logs;
 pub mod auth;
 pub mod jobs;
 pub mod mail_templates;
@@ -29,6 +30,8 @@ pub enum Tag {
     Jobs,
     /// Mails that were written, and what became of them.
     Mails,
+    /// What was done, by whom and to what.
+    Audit,
 }
 
 /// All operations; needs no database.
@@ -37,9 +40,10 @@ pub fn version() -> ApiVersion {
     let api = (
         (auth::AuthApi, roles::RolesApi),
         (users::UsersApi, users::UserStatusApi, users::UserSecurityApi),
-        (users::UserNotesApi, users::UsersBulkApi),
+        (users::UserNotesApi, users::UsersBulkApi, users::UsersExportApi),
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
+        audit_logs::AuditLogsApi,
     );
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))

@@ -1,6 +1,7 @@
 //! The users of the client API, as staff see them.
 
 mod bulk;
+mod export;
 mod managed_user;
 mod notes;
 mod security;
@@ -37,7 +38,8 @@ use crate::{
 };
 
 pub use bulk::UsersBulkApi;
-use managed_user::{ManagedUser, ManagedUserStatus, an_id};
+pub use export::UsersExportApi;
+use managed_user::{ManagedUser, ManagedUserStatus, a_time, active, ada, an_id, yes};
 pub use notes::UserNotesApi;
 pub use security::UserSecurityApi;
 pub use status::UserStatusApi;
@@ -191,26 +193,6 @@ impl UsersApi {
         let user = accounts::update_profile(core.0, &auth.origin, id.0, expected, changes).await?;
         Ok(ApiResponse::success(user.into()))
     }
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
-fn ada() -> Option<SearchText> {
-    Some(SearchText("ada".to_owned()))
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
-fn active() -> Option<ManagedUserStatus> {
-    Some(ManagedUserStatus::Active)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
-fn yes() -> Option<bool> {
-    Some(true)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
-fn a_time() -> Option<DateTime<Utc>> {
-    Some(DateTime::UNIX_EPOCH)
 }
 
 impl Example for CreateUserRequest {

@@ -7,7 +7,10 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use crate::db::users::{User, UserStatus};
+use crate::{
+    api::types::SearchText,
+    db::users::{User, UserStatus},
+};
 
 /// Whether a user may act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
@@ -113,6 +116,26 @@ impl From<ManagedUserStatus> for UserStatus {
 /// What the examples show as an identifier.
 pub(super) fn an_id() -> Uuid {
     Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+pub(super) fn ada() -> Option<SearchText> {
+    Some(SearchText("ada".to_owned()))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+pub(super) fn active() -> Option<ManagedUserStatus> {
+    Some(ManagedUserStatus::Active)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+pub(super) fn yes() -> Option<bool> {
+    Some(true)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+pub(super) fn a_time() -> Option<DateTime<Utc>> {
+    Some(DateTime::UNIX_EPOCH)
 }
 
 impl Example for ManagedUser {

@@ -247,7 +247,12 @@ async fn it_is_a_session_like_any_other_and_ends_with_the_account() {
 
     assert_eq!(page(&app, "/backoffice/docs", &cookie).await.status, 200);
     database.execute("DELETE FROM admins", &[]).await.expect("deleted");
-    assert_led_to_sign_in(&page(&app, "/backoffice/docs", &cookie).await);
+    // By hand: the process hears of it a moment later.
+    let refused = wait(async || {
+        let answer = page(&app, "/backoffice/docs", &cookie).await;
+        (answer.status != 200).then_some(answer)
+    });
+    assert_led_to_sign_in(&refused.await);
 }
 
 #[tokio::test]

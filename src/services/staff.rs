@@ -12,8 +12,8 @@ use super::{
 };
 use crate::db::{
     Origin, Tx,
-    admins::{self, Admin, NewAdmin},
-    roles::{self, Role},
+    admins::{self, Admin, AdminStatus, Member, NewAdmin},
+    roles,
     sessions::Realm,
 };
 
@@ -31,7 +31,7 @@ pub struct SignedIn {
 /// Opens a session. `device_token` is what the last sign-in from there gave.
 ///
 /// # Errors
-/// [`Code::InvalidCredentials`] or [`Code::TooManyRequests`].
+/// [`Code::InvalidCredentials`]; with the right password [`Code::AccountSuspended`]; [`Code::TooManyRequests`].
 pub async fn login(
     core: &Core,
     origin: &Origin,
@@ -77,6 +77,9 @@ pub(super) async fn check_credentials(
     let stored = known.as_ref().map(|admin| admin.password_hash.as_str());
     let right = core.passwords.verify(password, stored).await?;
     let admin = known.filter(|_| right).ok_or(Code::InvalidCredentials)?;
+    if admin.status != AdminStatus::Active {
+        return Err(Code::AccountSuspended.into());
+    }
     let renewed = core.passwords.renewed(password, &admin.password_hash).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
@@ -97,8 +100,16 @@ pub(super) async fn check_credentials(
 /// # Errors
 /// [`Code::SessionEnded`] when it is gone.
 pub async fn current(core: &Core, id: Uuid) -> Result<Admin> {
-    let admin = admins::find(&mut *core.db.conn().await?, id).await?;
-    Ok(admin.ok_or(Code::SessionEnded)?)
+    Ok(current_member(core, id).await?.admin)
+}
+
+/// The same with its roles: one statement, too.
+///
+/// # Errors
+/// As [`current`].
+pub async fn current_member(core: &Core, id: Uuid) -> Result<Member> {
+    let member = admins::find_member(&mut *core.db.conn().await?, id).await?;
+    Ok(member.ok_or(Code::SessionEnded)?)
 }
 
 /// Changes the admin's own password and ends their sessions but this one.
@@ -185,21 +196,12 @@ async fn insert_super_admin(
     Ok(roles::give(tx, id, &[role.id], now).await?)
 }
 
-/// All admins, the oldest first, each with their roles.
+/// All admins, the oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(core: &Core) -> Result<Vec<(Admin, Vec<Role>)>> {
-    let mut conn = core.db.conn().await?;
-    let admins = admins::list(&mut conn).await?;
-    let ids: Vec<Uuid> = admins.iter().map(|admin| admin.id).collect();
-    let mut held = roles::of_admins(&mut conn, &ids).await?;
-    let with_roles = |admin: Admin| {
-        let own = held.extract_if(.., |(admin_id, _)| *admin_id == admin.id);
-        let own = own.map(|(_, role)| role).collect();
-        (admin, own)
-    };
-    Ok(admins.into_iter().map(with_roles).collect())
+pub async fn list(core: &Core) -> Result<Vec<Member>> {
+    Ok(admins::all(&mut *core.db.conn().await?).await?)
 }
 
 /// Gives an admin a new password, the given one or a random one, ends their sessions, and

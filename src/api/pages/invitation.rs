@@ -42,7 +42,8 @@ struct Acceptance {
 
 #[handler]
 fn form(link: Query<Link>) -> Result<Response, ApiError> {
-    Ok(render("invitation.html", context! { token => link.0.token.expose_secret() }, CSP)?)
+    let Link { token } = link.0;
+    Ok(render("invitation.html", context! { token => token.expose_secret() }, CSP)?)
 }
 
 #[handler]

@@ -162,8 +162,8 @@ async fn check_staff<P: Need, const RECENT: bool>(
 }
 
 fn caller(request: &Request, who: &Authenticated, actor: Actor) -> Result<Caller, ApiError> {
-    let origin = origin(request, actor)?;
     let (account_id, session_id) = (who.claims.sub, who.claims.sid);
+    let origin = Origin { session_id: Some(session_id), ..origin(request, actor)? };
     Ok(Caller { account_id, session_id, permissions: who.session.permissions, origin })
 }
 
@@ -187,6 +187,8 @@ pub(super) fn origin(request: &Request, actor: Actor) -> Result<Origin, ApiError
     let unit = |exchange: &Exchange| exchange.unit_of(actor);
     Ok(Origin {
         actor,
+        session_id: None,
+        impersonator_id: None,
         request_id: request.data::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
         ip_address: request.data::<Proxies>().and_then(|proxies| proxies.client(request)),
         user_agent: request.header(header::USER_AGENT).map(str::to_owned),

@@ -6,6 +6,7 @@ pub mod backoffice;
 pub mod body;
 pub mod client;
 pub mod client_address;
+pub mod csv;
 pub mod document;
 pub mod envelope;
 pub mod error;

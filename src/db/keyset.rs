@@ -127,7 +127,24 @@ struct Key<R: 'static> {
     descending: bool,
 }
 
+impl<S: Sortable> Clone for Sort<S> {
+    fn clone(&self) -> Self {
+        let keys = self.0.iter();
+        Self(keys.map(|key| Key { column: key.column, descending: key.descending }).collect())
+    }
+}
+
 impl<S: Sortable> Sort<S> {
+    /// As the list is sorted unless callers say how.
+    ///
+    /// # Panics
+    /// When that can't be read: it is part of the program.
+    #[must_use]
+    #[expect(clippy::expect_used, reason = "a test reads all of them")]
+    pub fn by_default() -> Self {
+        Self::parse(S::DEFAULT).expect("a sort")
+    }
+
     /// Reads `-created_at,email`; `None` unless each part is a column of the list, named once.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {

@@ -13,7 +13,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{
-    Actor, Conn, Origin, contains,
+    ActorKind, Conn, Origin, contains,
     keyset::{Window, sortable},
     schema::mails,
     text_enum,
@@ -25,27 +25,6 @@ text_enum! {
         Sent = "sent",
         /// Given up.
         Failed = "failed",
-    }
-}
-
-text_enum! {
-    /// Who asked for a mail.
-    Requester {
-        Anonymous = "anonymous",
-        User = "user",
-        Admin = "admin",
-        System = "system",
-    }
-}
-
-impl From<Actor> for Requester {
-    fn from(actor: Actor) -> Self {
-        match actor {
-            Actor::Anonymous => Self::Anonymous,
-            Actor::User(_) => Self::User,
-            Actor::Admin(_) => Self::Admin,
-            Actor::System => Self::System,
-        }
     }
 }
 
@@ -63,7 +42,7 @@ pub struct MailRecord {
     /// Unknown of mails of earlier versions, as are the others.
     pub template: Option<String>,
     pub locale: Option<String>,
-    pub requested_by: Option<Requester>,
+    pub requested_by: Option<ActorKind>,
     pub requested_by_id: Option<Uuid>,
     pub request_id: Option<String>,
     /// The mail that this one repeats.
@@ -115,7 +94,7 @@ pub async fn insert(conn: &mut Conn, new: NewMail<'_>) -> QueryResult<Option<Mai
             mails::body.eq(new.text),
             mails::html.eq(new.html),
             mails::template_values.eq(new.values),
-            mails::requested_by.eq(Requester::from(new.origin.actor)),
+            mails::requested_by.eq(new.origin.actor.kind()),
             mails::requested_by_id.eq(new.origin.actor.account_id()),
             mails::request_id.eq(&new.origin.request_id),
             mails::resend_of.eq(new.resend_of),

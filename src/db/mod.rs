@@ -4,6 +4,7 @@
 //! database for the time: it is handed the transaction's.
 
 pub mod admins;
+pub mod audit_logs;
 mod bus;
 pub mod cleanup;
 mod connect;
@@ -41,7 +42,7 @@ pub use error::DbError;
 use like::contains;
 pub use pool::{Db, PoolSettings, Pooled};
 pub use sql_log::{Logged, SqlLog};
-pub use tx::{Actor, Origin, Tx};
+pub use tx::{Actor, ActorKind, Origin, Tx};
 pub use unit_of_work::{Lost, UnitOfWork};
 
 /// A connection to PostgreSQL.
@@ -53,7 +54,7 @@ macro_rules! text_enum {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
         #[diesel(sql_type = diesel::sql_types::Text)]
-        pub enum $name { $($(#[$variant_meta])* $variant),+ }
+        pub enum $name { $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+ }
 
         impl diesel::serialize::ToSql<diesel::sql_types::Text, diesel::pg::Pg> for $name {
             fn to_sql<'b>(

@@ -45,6 +45,28 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_logs (created_at, id) {
+        id -> Uuid,
+        actor_kind -> Text,
+        actor_id -> Nullable<Uuid>,
+        impersonator_id -> Nullable<Uuid>,
+        session_id -> Nullable<Uuid>,
+        request_id -> Text,
+        action -> Text,
+        subject_kind -> Nullable<Text>,
+        subject_id -> Nullable<Text>,
+        ip_address -> Nullable<Text>,
+        user_agent -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        before -> Nullable<Jsonb>,
+        after -> Nullable<Jsonb>,
+        erased_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     idempotency_keys (key_hash) {
         key_hash -> Bytea,
         fingerprint -> Bytea,
@@ -324,6 +346,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     admin_roles,
     admin_sessions,
     admins,
+    audit_logs,
     idempotency_keys,
     invitation_roles,
     invitations,

@@ -10,7 +10,7 @@ use chrono::{DateTime, Utc};
 use diesel_async::{AsyncConnection, TransactionManager};
 use uuid::Uuid;
 
-use super::{Conn, DbError, Pooled, UnitOfWork};
+use super::{Conn, DbError, Pooled, UnitOfWork, text_enum};
 use crate::adapters::limiter::Tally;
 
 type Manager = <Conn as AsyncConnection>::TransactionManager;
@@ -35,6 +35,17 @@ impl Actor {
         }
     }
 
+    /// What it is.
+    #[must_use]
+    pub fn kind(self) -> ActorKind {
+        match self {
+            Self::Anonymous => ActorKind::Anonymous,
+            Self::User(_) => ActorKind::User,
+            Self::Admin(_) => ActorKind::Admin,
+            Self::System => ActorKind::System,
+        }
+    }
+
     /// The admin, if it is one.
     #[must_use]
     pub fn admin_id(self) -> Option<Uuid> {
@@ -45,10 +56,24 @@ impl Actor {
     }
 }
 
+text_enum! {
+    /// An [`Actor`], as rows have it beside the account.
+    ActorKind {
+        Anonymous = "anonymous",
+        User = "user",
+        Admin = "admin",
+        System = "system",
+    }
+}
+
 /// Where a change comes from.
 #[derive(Debug, Clone)]
 pub struct Origin {
     pub actor: Actor,
+    /// Of whoever is signed in.
+    pub session_id: Option<Uuid>,
+    /// The admin who acts as the user.
+    pub impersonator_id: Option<Uuid>,
     /// Joins a change with the request's log lines.
     pub request_id: String,
     pub ip_address: Option<IpAddr>,
@@ -65,6 +90,8 @@ impl Origin {
     pub fn system(what: &str) -> Self {
         Self {
             actor: Actor::System,
+            session_id: None,
+            impersonator_id: None,
             request_id: what.to_owned(),
             ip_address: None,
             user_agent: None,

@@ -1,5 +1,6 @@
 //! Work that no request waits for: what does it. What is wanted, and when, is in `services/jobs/`.
 
+mod audit;
 pub mod cleanup;
 mod handler;
 mod logs;
@@ -21,6 +22,7 @@ use crate::services::{
     notices::{Notice, Notify},
     reactions::SendWelcome,
 };
+use audit::MakePartitions;
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
 use logs::PruneLogs;
@@ -72,6 +74,7 @@ pub fn registry() -> Registry {
         .schedule::<CleanUp>(clean_up("mails", "47 * * * *", What::Mails))
         .schedule::<CleanUp>(clean_up("notifications", "57 3 * * *", What::Notifications))
         .schedule::<EraseUsers>(Schedule::new("deletions", "52 * * * *", EraseUsers {}))
+        .schedule::<MakePartitions>(Schedule::new("audit", "12 2 * * *", MakePartitions {}))
         .schedule::<PruneLogs>(Schedule::new("logs", "5 0 * * *", PruneLogs {}))
 }
 

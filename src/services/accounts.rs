@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Expected, FieldError, Result, ServiceError,
+    audit::{self, Entry, Subject},
     email_address::EmailAddress,
     events::{PasswordChanged, UserRegistered, UserVerified},
     jobs::Job,
@@ -170,6 +171,8 @@ pub async fn reset_password(
     if user.email_verified_at.is_none() {
         core.jobs.publish(core, &mut tx, &UserVerified { user_id: id }).await?;
     }
+    let entry = Entry::new(audit::Action::UserPasswordReset, Subject::User(id));
+    audit::record(core, &mut tx, entry).await?;
     core.jobs.publish(core, &mut tx, &PasswordChanged { user_id: id }).await?;
     Ok(tx.commit().await?)
 }
@@ -210,6 +213,8 @@ pub async fn change_password(
     users::set_password(&mut tx, id, &hash, needs_factor, now).await?;
     core.client_sessions.end_all(&mut tx, id, Some(session_id)).await?;
     user_one_time_codes::delete_all(&mut tx, id).await?;
+    let entry = Entry::new(audit::Action::UserPasswordChanged, Subject::User(id));
+    audit::record(core, &mut tx, entry).await?;
     core.jobs.publish(core, &mut tx, &PasswordChanged { user_id: id }).await?;
     Ok(tx.commit().await?)
 }

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, FieldError, Result, ServiceError,
+    audit::{self, Entry, Subject},
     email_address::EmailAddress,
     events::EmailChanged,
     limits::{Action, Who},
@@ -16,7 +17,7 @@ use crate::db::{
     Origin,
     sessions::Realm,
     user_one_time_codes::{self, Purpose},
-    users,
+    users::{self, User},
 };
 
 /// Mails a code to the new address. Whoever owns it already, with an account of theirs, gets a mail that says so
@@ -85,6 +86,9 @@ pub async fn complete(
     }
     // Tokens that were mailed to the old address are of no use any more.
     user_one_time_codes::delete_all(&mut tx, user.id).await?;
+    let changed = User { email: new, email_verified_at: Some(now), ..user.clone() };
+    let entry = Entry::new(audit::Action::UserEmailChanged, Subject::User(user.id));
+    audit::record(core, &mut tx, entry.changed(&user, &changed)).await?;
     let event = EmailChanged { user_id: user.id, old_email: user.email };
     core.jobs.publish(core, &mut tx, &event).await?;
     Ok(tx.commit().await?)

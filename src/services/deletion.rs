@@ -4,10 +4,11 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    audit::{self, Entry, Subject},
     events::{DeletionCancelled, DeletionRequested, UserErased},
 };
 use crate::db::{
-    Origin,
+    Origin, audit_logs,
     jobs::control,
     users::{self, User},
 };
@@ -22,7 +23,10 @@ pub async fn request(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> 
     let now = tx.now;
     let user = users::lock(&mut tx, user_id).await?.ok_or(Code::SessionEnded)?;
     if user.deletion_due_at.is_none() {
-        users::set_deletion_due(&mut tx, user.id, Some(now + core.deletion_grace), now).await?;
+        let due_at = Some(now + core.deletion_grace);
+        let changed = users::set_deletion_due(&mut tx, user.id, due_at, now).await?;
+        let entry = Entry::new(audit::Action::UserDeletionRequested, Subject::User(user.id));
+        audit::record(core, &mut tx, entry.changed(&user, &changed)).await?;
         core.jobs.publish(core, &mut tx, &DeletionRequested { user_id: user.id }).await?;
     }
     core.client_sessions.end_all(&mut tx, user.id, None).await?;
@@ -40,14 +44,17 @@ pub async fn cancel(core: &Core, origin: &Origin, user_id: Uuid) -> Result<User>
     if user.deletion_due_at.is_none() {
         return Err(Code::DeletionNotRequested.into());
     }
-    let user = users::set_deletion_due(&mut tx, user.id, None, now).await?;
+    let changed = users::set_deletion_due(&mut tx, user.id, None, now).await?;
+    let entry = Entry::new(audit::Action::UserDeletionCancelled, Subject::User(user.id));
+    audit::record(core, &mut tx, entry.changed(&user, &changed)).await?;
     core.jobs.publish(core, &mut tx, &DeletionCancelled { user_id: user.id }).await?;
     tx.commit().await?;
-    Ok(user)
+    Ok(changed)
 }
 
 /// Erases up to `limit` accounts whose time of grace is over, and returns how many: their rows, what hangs on
-/// them (sessions, codes, factors, notifications, mails), and jobs that name them. Answers kept for an
+/// them (sessions, codes, factors, notifications, mails), jobs that name them, and what the audit log tells of
+/// them beyond that something was done. Answers kept for an
 /// `Idempotency-Key` name nobody, and go within a day.
 ///
 /// # Errors
@@ -62,8 +69,11 @@ pub async fn erase_due(core: &Core, origin: &Origin, limit: i64) -> Result<usize
     }
     control::delete_of_users(&mut tx, &ids).await?;
     let erased = users::delete(&mut tx, &ids).await?;
+    audit_logs::erase_details(&mut tx, &ids, now).await?;
     for user_id in ids {
         core.client_sessions.check.changes(&mut tx, user_id);
+        let entry = Entry::new(audit::Action::UserErased, Subject::User(user_id));
+        audit::record(core, &mut tx, entry).await?;
         core.jobs.publish(core, &mut tx, &UserErased { user_id }).await?;
     }
     tx.commit().await?;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    audit::{self, Entry, Subject},
     cursors::{ListRequest, Listed},
     email_address::EmailAddress,
     limits::{Action, Who},
@@ -16,7 +17,7 @@ use super::{
     staff_accounts::{find_roles, given_by},
 };
 use crate::db::{
-    Origin, Tx,
+    Actor, Origin, Tx,
     admins::{self, NewAdmin},
     invitations::{self, Invitation, InvitationFilter, InvitationSort, Invited, NewInvitation},
     roles,
@@ -100,6 +101,8 @@ pub async fn create(
         return Err(Code::InvitationPending.into());
     }
     let invited = send(core, &mut tx, id, &token).await?;
+    let entry = Entry::new(audit::Action::InvitationCreated, Subject::Invitation(id));
+    audit::record(core, &mut tx, entry.made(&invited)).await?;
     tx.commit().await?;
     Ok(invited)
 }
@@ -120,7 +123,10 @@ pub async fn resend(core: &Core, origin: &Origin, own: Permissions, id: Uuid) ->
     if !invitations::renew(&mut tx, id, &hash, expires_at, now).await? {
         return Err(Code::InvitationEnded.into());
     }
+    let present = invited;
     let invited = send(core, &mut tx, id, &token).await?;
+    let entry = Entry::new(audit::Action::InvitationResent, Subject::Invitation(id));
+    audit::record(core, &mut tx, entry.changed(&present, &invited)).await?;
     tx.commit().await?;
     Ok(invited)
 }
@@ -132,10 +138,12 @@ pub async fn resend(core: &Core, origin: &Origin, own: Permissions, id: Uuid) ->
 pub async fn revoke(core: &Core, origin: &Origin, id: Uuid) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    invitations::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    let invited = invitations::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
     if !invitations::revoke(&mut tx, id, now).await? {
         return Err(Code::InvitationEnded.into());
     }
+    let entry = Entry::new(audit::Action::InvitationRevoked, Subject::Invitation(id));
+    audit::record(core, &mut tx, entry.removed(&invited)).await?;
     Ok(tx.commit().await?)
 }
 
@@ -166,6 +174,13 @@ pub async fn accept(
     admins::insert(&mut tx, row).await?.ok_or(Code::InvalidInvitation)?;
     let given = invitations::roles(&mut tx, invitation.id).await?;
     roles::give(&mut tx, id, &given, now).await?;
+    let member = admins::find_member(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    let by = Actor::Admin(id);
+    let accepted = Subject::Invitation(invitation.id);
+    let entry = Entry::new(audit::Action::InvitationAccepted, accepted).by(by, None);
+    audit::record(core, &mut tx, entry).await?;
+    let entry = Entry::new(audit::Action::AdminCreated, Subject::Admin(id)).by(by, None);
+    audit::record(core, &mut tx, entry.made(&member)).await?;
     tx.commit().await?;
     Ok(invitation)
 }

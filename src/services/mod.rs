@@ -1,6 +1,7 @@
 //! Business rules, authorization and transaction boundaries. Nothing here knows of HTTP.
 
 pub mod accounts;
+pub mod audit;
 pub mod change_email;
 pub mod cursors;
 pub mod deletion;
@@ -10,6 +11,7 @@ pub mod email_address;
 pub mod error;
 pub mod events;
 pub mod expected;
+pub mod export;
 pub mod health;
 pub mod idempotency;
 pub mod invitations;

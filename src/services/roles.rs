@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Expected, Result,
+    audit::{self, Action, Entry, Subject},
     cursors::{ListRequest, Listed},
     permissions::Permissions,
 };
@@ -52,6 +53,8 @@ pub async fn create(
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
     let role = roles::insert(&mut tx, id, new, now).await?.ok_or(Code::RoleNameTaken)?;
+    let entry = Entry::new(Action::RoleCreated, Subject::Role(id)).made(&role);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(role)
 }
@@ -79,6 +82,8 @@ pub async fn update(
     own.require_all(after.without(before))?;
     let now = tx.now;
     let role = roles::update(&mut tx, id, new, now).await?.ok_or(Code::RoleNameTaken)?;
+    let entry = Entry::new(Action::RoleUpdated, Subject::Role(id)).changed(&present, &role);
+    audit::record(core, &mut tx, entry).await?;
     for holder in holders {
         core.staff_sessions.check.changes(&mut tx, holder);
     }
@@ -97,11 +102,13 @@ pub async fn delete(
     expected: Expected<Role>,
 ) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
-    let (_, holders) = lock(&mut tx, id, expected).await?;
+    let (role, holders) = lock(&mut tx, id, expected).await?;
     if !holders.is_empty() {
         return Err(Code::RoleInUse.into());
     }
     roles::delete(&mut tx, id).await?;
+    let entry = Entry::new(Action::RoleDeleted, Subject::Role(id)).removed(&role);
+    audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
 

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result, ServiceError,
+    audit::{self, Entry, Subject},
     events::{FactorChange, SecondFactorChanged},
     limits::{Action, Who},
     sealing::SealingKey,
@@ -151,7 +152,7 @@ pub async fn confirm(
     }
     user_totp::confirm(&mut tx, user_id, now).await?;
     let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
-    publish(core, &mut tx, user_id, FactorChange::Enabled).await?;
+    tell(core, &mut tx, user_id, FactorChange::Enabled).await?;
     tx.commit().await?;
     Ok(codes)
 }
@@ -169,7 +170,7 @@ pub async fn disable(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> 
     }
     user_totp::delete(&mut tx, user_id).await?;
     user_recovery_codes::delete(&mut tx, user_id).await?;
-    publish(core, &mut tx, user_id, FactorChange::Disabled).await?;
+    tell(core, &mut tx, user_id, FactorChange::Disabled).await?;
     Ok(tx.commit().await?)
 }
 
@@ -185,12 +186,18 @@ pub async fn renew_recovery_codes(
     let mut tx = core.db.begin(origin).await?;
     require(&mut tx, user_id).await?;
     let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
-    publish(core, &mut tx, user_id, FactorChange::RecoveryCodesRenewed).await?;
+    tell(core, &mut tx, user_id, FactorChange::RecoveryCodesRenewed).await?;
     tx.commit().await?;
     Ok(codes)
 }
 
-async fn publish(core: &Core, tx: &mut Tx, user_id: Uuid, change: FactorChange) -> Result<()> {
+async fn tell(core: &Core, tx: &mut Tx, user_id: Uuid, change: FactorChange) -> Result<()> {
+    let action = match change {
+        FactorChange::Enabled => audit::Action::UserFactorEnabled,
+        FactorChange::Disabled => audit::Action::UserFactorDisabled,
+        FactorChange::RecoveryCodesRenewed => audit::Action::UserRecoveryCodesRenewed,
+    };
+    audit::record(core, tx, Entry::new(action, Subject::User(user_id))).await?;
     core.jobs.publish(core, tx, &SecondFactorChanged { user_id, change }).await
 }
 

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Result,
+    audit::{self, Entry},
     events::RefreshTokenReused,
     limits::{Action, Who},
     session_check::{OpenSession, SessionCheck},
@@ -62,6 +63,7 @@ pub struct TokenPair {
 /// place of the session's refresh token, and so ends when that would.
 #[derive(Debug, Clone)]
 pub struct PageToken {
+    pub session_id: Uuid,
     pub token: String,
     /// Its life in seconds.
     pub expires_in: i64,
@@ -109,9 +111,10 @@ impl Sessions {
         random: Random,
         account_id: Uuid,
     ) -> Result<PageToken> {
-        let Opened { token, token_end, .. } =
+        let Opened { subject, token, token_end, .. } =
             self.insert(tx, random, account_id, TokenKind::Page, None).await?;
-        Ok(PageToken { token, expires_in: (token_end - tx.now).num_seconds() })
+        let expires_in = (token_end - tx.now).num_seconds();
+        Ok(PageToken { session_id: subject.session_id, token, expires_in })
     }
 
     async fn insert(
@@ -183,6 +186,18 @@ impl Sessions {
             );
         }
         self.revoke(&mut tx, session.id).await?;
+        let entry = match self.realm {
+            Realm::Client => Entry::new(
+                audit::Action::UserRefreshTokenReused,
+                audit::Subject::User(session.account_id),
+            ),
+            Realm::Backoffice => Entry::new(
+                audit::Action::AdminRefreshTokenReused,
+                audit::Subject::Admin(session.account_id),
+            ),
+        };
+        let entry = entry.by(origin.actor, Some(session.id));
+        audit::record(core, &mut tx, entry).await?;
         if self.realm == Realm::Client {
             let (user_id, session_id) = (session.account_id, session.id);
             core.jobs.publish(core, &mut tx, &RefreshTokenReused { user_id, session_id }).await?;
@@ -214,7 +229,8 @@ impl Sessions {
             self.new_token(TokenKind::Page, subject, core.random, now, session.expires_at)?;
         sessions::rotate(&mut tx, self.realm, session.id, &stored, seen(origin)).await?;
         tx.commit().await?;
-        Ok(Some(PageToken { token, expires_in: (stored.expires_at - now).num_seconds() }))
+        let expires_in = (stored.expires_at - now).num_seconds();
+        Ok(Some(PageToken { session_id: session.id, token, expires_in }))
     }
 
     /// The session of a token, unless it is over.
@@ -226,13 +242,17 @@ impl Sessions {
         Ok(session.ok_or(Code::SessionEnded)?)
     }
 
-    /// Ends one session.
+    /// Ends the session that asks for it.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn end(&self, core: &Core, origin: &Origin, session_id: Uuid) -> Result<()> {
         let mut tx = core.db.begin(origin).await?;
         self.revoke(&mut tx, session_id).await?;
+        if let Some(id) = origin.actor.admin_id() {
+            let entry = Entry::new(audit::Action::AdminSignedOut, audit::Subject::Admin(id));
+            audit::record(core, &mut tx, entry).await?;
+        }
         Ok(tx.commit().await?)
     }
 

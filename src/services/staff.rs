@@ -4,14 +4,16 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, FieldError, Result, ServiceError, devices,
+    Code, Core, FieldError, Result, ServiceError,
+    audit::{self, Entry, Subject},
+    devices,
     email_address::EmailAddress,
     limits::{Action, Who},
     permissions::SUPER_ADMIN,
     sessions::TokenPair,
 };
 use crate::db::{
-    Origin, Tx,
+    Actor, Origin, Tx,
     admins::{self, Admin, AdminStatus, Member, NewAdmin},
     roles,
     sessions::Realm,
@@ -42,8 +44,29 @@ pub async fn login(
     let checked = check_credentials(core, origin, email, password, device_token).await?;
     let Checked { mut tx, admin_id, device_token } = checked;
     let tokens = core.staff_sessions.open(&mut tx, core.random, admin_id, None).await?;
+    record_sign_in(core, &mut tx, admin_id, tokens.session_id).await?;
     tx.commit().await?;
     Ok(SignedIn { tokens, device_token })
+}
+
+/// Records a new session.
+pub(super) async fn record_sign_in(
+    core: &Core,
+    tx: &mut Tx,
+    admin_id: Uuid,
+    session_id: Uuid,
+) -> Result<()> {
+    let entry = Entry::new(audit::Action::AdminSignedIn, Subject::Admin(admin_id));
+    audit::record(core, tx, entry.by(Actor::Admin(admin_id), Some(session_id))).await
+}
+
+/// Records a try, of an account or of none, and refuses it.
+async fn refuse<T>(core: &Core, origin: &Origin, admin_id: Option<Uuid>) -> Result<T> {
+    let mut tx = core.db.begin(origin).await?;
+    let entry = Entry::new(audit::Action::AdminSignInFailed, admin_id.map(Subject::Admin));
+    audit::record(core, &mut tx, entry).await?;
+    tx.commit().await?;
+    Err(Code::InvalidCredentials.into())
 }
 
 /// Whose credentials they are, in the transaction that is to open the session, and what tells their device
@@ -76,7 +99,8 @@ pub(super) async fn check_credentials(
     core.limits.check(origin, Action::Password, who).await?;
     let stored = known.as_ref().map(|admin| admin.password_hash.as_str());
     let right = core.passwords.verify(password, stored).await?;
-    let admin = known.filter(|_| right).ok_or(Code::InvalidCredentials)?;
+    let known_id = known.as_ref().map(|admin| admin.id);
+    let Some(admin) = known.filter(|_| right) else { return refuse(core, origin, known_id).await };
     if admin.status != AdminStatus::Active {
         return Err(Code::AccountSuspended.into());
     }
@@ -85,7 +109,8 @@ pub(super) async fn check_credentials(
     let now = tx.now;
     // Fails to match when the password was changed while this one was hashed.
     if !admins::set_last_login(&mut tx, admin.id, &admin.password_hash, now).await? {
-        return Err(Code::InvalidCredentials.into());
+        drop(tx);
+        return refuse(core, origin, known_id).await;
     }
     if let Some(hash) = renewed {
         admins::renew_hash(&mut tx, admin.id, &hash).await?;
@@ -138,6 +163,8 @@ pub async fn change_password(
         return Err(Code::InvalidCredentials.into());
     }
     core.staff_sessions.end_all(&mut tx, admin.id, Some(session_id)).await?;
+    let entry = Entry::new(audit::Action::AdminPasswordChanged, Subject::Admin(admin.id));
+    audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
 
@@ -191,9 +218,11 @@ async fn insert_super_admin(
 ) -> Result<()> {
     let (id, now) = (core.random.id(tx.now), tx.now);
     let row = NewAdmin { id, email, name, password_hash, now };
-    admins::insert(tx, row).await?.ok_or(Code::EmailTaken)?;
+    let admin = admins::insert(tx, row).await?.ok_or(Code::EmailTaken)?;
     let role = roles::shipped(tx, SUPER_ADMIN).await?;
-    Ok(roles::give(tx, id, &[role.id], now).await?)
+    roles::give(tx, id, &[role.id], now).await?;
+    let entry = Entry::new(audit::Action::AdminCreated, Subject::Admin(id)).made(&admin);
+    audit::record(core, tx, entry).await
 }
 
 /// All admins, the oldest first.
@@ -223,6 +252,8 @@ pub async fn reset_password(
     let admin = admins::lock_by_email(&mut tx, email.as_str()).await?.ok_or(Code::NotFound)?;
     admins::replace_password(&mut tx, admin.id, &admin.password_hash, &hash, now).await?;
     core.staff_sessions.end_all(&mut tx, admin.id, None).await?;
+    let entry = Entry::new(audit::Action::AdminPasswordReset, Subject::Admin(admin.id));
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(password)
 }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Expected, FieldError, Result, ServiceError,
+    audit::{self, Action, Entry, Subject},
     cursors::{ListRequest, Listed},
     permissions::{Permissions, SUPER_ADMIN},
 };
@@ -64,7 +65,7 @@ pub async fn update(
 ) -> Result<Member> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let held = lock(&mut tx, own, id, expected).await?;
+    let (present, held) = lock(&mut tx, own, id, expected).await?;
     if let Some(wanted) = changes.roles {
         let wanted = find_roles(&mut tx, &wanted).await?;
         let is_in = |roles: &[Role], one: &Role| roles.iter().any(|role| role.id == one.id);
@@ -84,6 +85,8 @@ pub async fn update(
     }
     admins::update(&mut tx, id, changes.name.as_deref(), now).await?;
     let member = admins::find_member(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    let entry = Entry::new(Action::AdminUpdated, Subject::Admin(id)).changed(&present, &member);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(member)
 }
@@ -103,7 +106,7 @@ pub async fn set_status(
 ) -> Result<Member> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let held = lock_other(&mut tx, own, id, expected).await?;
+    let (present, held) = lock_other(&mut tx, own, id, expected).await?;
     if !admins::set_status(&mut tx, id, to, now).await? {
         return Err(match to {
             AdminStatus::Active => Code::AdminNotDeactivated.into(),
@@ -115,6 +118,12 @@ pub async fn set_status(
         keep_a_super_admin_of(&mut tx, &held).await?;
     }
     let member = admins::find_member(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    let action = match to {
+        AdminStatus::Active => Action::AdminReactivated,
+        AdminStatus::Deactivated => Action::AdminDeactivated,
+    };
+    let entry = Entry::new(action, Subject::Admin(id)).changed(&present, &member);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(member)
 }
@@ -132,10 +141,12 @@ pub async fn delete(
     expected: Expected<Member>,
 ) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
-    let held = lock_other(&mut tx, own, id, expected).await?;
+    let (present, held) = lock_other(&mut tx, own, id, expected).await?;
     core.staff_sessions.end_all(&mut tx, id, None).await?;
     admins::delete(&mut tx, id).await?;
     keep_a_super_admin_of(&mut tx, &held).await?;
+    let entry = Entry::new(Action::AdminDeleted, Subject::Admin(id)).removed(&present);
+    audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
 
@@ -160,20 +171,20 @@ pub(super) fn given_by<'a>(roles: impl IntoIterator<Item = &'a Role>) -> Permiss
     given.fold(Permissions::default(), Permissions::and)
 }
 
-/// Locks a member of the staff, over whom the caller has power, and returns their roles.
+/// Locks a member of the staff, over whom the caller has power, and returns them and their roles.
 pub(super) async fn lock(
     tx: &mut Tx,
     own: Permissions,
     id: Uuid,
     expected: Expected<Member>,
-) -> Result<Vec<Role>> {
+) -> Result<(Member, Vec<Role>)> {
     admins::lock(tx, id).await?.ok_or(Code::NotFound)?;
     let present = admins::find_member(tx, id).await?.ok_or(Code::NotFound)?;
     let held: Vec<Role> =
         roles::of_admins(tx, &[id]).await?.into_iter().map(|(_, role)| role).collect();
     own.require_all(given_by(&held))?;
     expected.check(&present)?;
-    Ok(held)
+    Ok((present, held))
 }
 
 /// The same of anybody but the caller.
@@ -182,7 +193,7 @@ pub(super) async fn lock_other(
     own: Permissions,
     id: Uuid,
     expected: Expected<Member>,
-) -> Result<Vec<Role>> {
+) -> Result<(Member, Vec<Role>)> {
     if tx.origin.actor.admin_id() == Some(id) {
         return Err(Code::OwnAccount.into());
     }

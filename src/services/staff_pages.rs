@@ -42,6 +42,7 @@ pub async fn sign_in(
     let checked = staff::check_credentials(core, origin, email, password, device_token).await?;
     let staff::Checked { mut tx, admin_id, device_token } = checked;
     let token = core.staff_sessions.open_for_pages(&mut tx, core.random, admin_id).await?;
+    staff::record_sign_in(core, &mut tx, admin_id, token.session_id).await?;
     tx.commit().await?;
     Ok(SignedIn { token, device_token })
 }

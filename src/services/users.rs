@@ -4,6 +4,7 @@ use uuid::Uuid;
 
 use super::{
     Code, Core, Expected, Result,
+    audit::{self, Entry, Subject},
     cursors::{ListRequest, Listed},
 };
 use crate::db::{
@@ -73,9 +74,13 @@ async fn change_status(
     to: UserStatus,
     reason: &str,
 ) -> Result<User> {
-    let (from, already) = match to {
-        UserStatus::Suspended => (UserStatus::Active, Code::UserAlreadySuspended),
-        UserStatus::Active => (UserStatus::Suspended, Code::UserNotSuspended),
+    let (from, already, action) = match to {
+        UserStatus::Suspended => {
+            (UserStatus::Active, Code::UserAlreadySuspended, audit::Action::UserSuspended)
+        }
+        UserStatus::Active => {
+            (UserStatus::Suspended, Code::UserNotSuspended, audit::Action::UserReactivated)
+        }
     };
     let mut tx = core.db.begin(origin).await?;
     let present = users::lock(&mut tx, id).await?.ok_or(Code::NotFound)?;
@@ -86,6 +91,8 @@ async fn change_status(
     if to == UserStatus::Suspended {
         core.client_sessions.end_all(&mut tx, id, None).await?;
     }
+    let entry = Entry::new(action, Subject::User(id)).because(reason).changed(&present, &user);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(user)
 }

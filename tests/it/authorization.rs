@@ -41,7 +41,7 @@ enum Access {
 
 use Access::{Own, Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 75] = [
+const OPERATIONS: [(&str, Access); 78] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -111,6 +111,9 @@ const OPERATIONS: [(&str, Access); 75] = [
     ("cancel_job", Staff),
     ("discard_job", Staff),
     ("retry_failed_jobs", Staff),
+    ("list_audit_logs", Staff),
+    ("get_audit_log", Staff),
+    ("export_audit_logs", Staff),
     ("get_queues", Staff),
     ("pause_queue", Staff),
     ("resume_queue", Staff),

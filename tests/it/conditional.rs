@@ -182,7 +182,9 @@ fn the_documents_say_it() {
             };
             let answers = operation["responses"].as_object().expect("responses");
             let at = &one.operation_id;
-            let is_tagged = one.method == "GET" && at != "get_health";
+            // Files are written while they are read.
+            let is_file = operation["responses"]["200"]["content"].get("text/csv").is_some();
+            let is_tagged = one.method == "GET" && at != "get_health" && !is_file;
             assert_eq!(answers.contains_key("304"), is_tagged, "{at}");
             assert_eq!(header("If-None-Match"), is_tagged, "{at}");
             assert_eq!(answers.contains_key("412"), header("If-Match"), "{at}");

@@ -119,6 +119,10 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_else_along() {
          WHERE table_schema = current_schema()";
     for row in db.query(columns, &[]).await.expect("columns") {
         let (table, column): (&str, &str) = (row.get(0), row.get(1));
+        // What was done stays, to an account whose identifier leads to nobody any more.
+        if table.starts_with("audit_logs") && ["actor_id", "subject_id"].contains(&column) {
+            continue;
+        }
         let sql = format!(
             "SELECT count(*) FROM \"{table}\" WHERE strpos(\"{column}\"::text, $1) > 0
                  OR \"{column}\"::text ILIKE 'ada@%' OR \"{column}\"::text ILIKE '%\"ada@%'"

@@ -2,12 +2,6 @@
 
 use std::{cmp::Ordering, collections::BTreeSet};
 
-use diesel::{
-    pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    result::QueryResult,
-    sql_types::Text,
-};
 use diesel_async::RunQueryDsl;
 use twofold::{
     db::{
@@ -21,7 +15,7 @@ use twofold::{
     },
 };
 
-use crate::support::{TestApp, TestDb, cluster::connect};
+use crate::support::{TestApp, TestDb, cluster::connect, explain::Explain};
 
 const COLUMNS: [&str; 4] = ["created_at", "email", "name", "last_login_at"];
 
@@ -143,25 +137,6 @@ async fn rows_that_come_and_go_repeat_no_other() {
         let missing = all.iter().filter(|user| !ids.contains(&user.id) && !gone.contains(&user.id));
         assert_eq!(missing.count(), 0, "{sort}: one is left out");
     }
-}
-
-/// A query, explained.
-struct Explain<Q>(Q);
-
-impl<Q: QueryFragment<Pg>> QueryFragment<Pg> for Explain<Q> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        out.push_sql("EXPLAIN (ANALYZE, TIMING OFF, SUMMARY OFF) ");
-        self.0.walk_ast(out)
-    }
-}
-
-impl<Q> QueryId for Explain<Q> {
-    type QueryId = ();
-    const HAS_STATIC_QUERY_ID: bool = false;
-}
-
-impl<Q: Query> Query for Explain<Q> {
-    type SqlType = Text;
 }
 
 async fn plan(app: &TestApp, sort: &str, behind: &User) -> String {

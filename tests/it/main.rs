@@ -7,6 +7,7 @@
 
 mod accepted;
 mod architecture;
+mod audit;
 mod authorization;
 mod backoffice_auth;
 mod backoffice_jobs;
@@ -33,6 +34,7 @@ mod deletion;
 mod dev;
 mod doctor;
 mod documents;
+mod exports;
 mod fetch;
 mod headers;
 mod health;

@@ -87,6 +87,11 @@ async fn staff_are_listed_read_and_changed() {
         (&changed["name"], names(&changed)),
         (&json!("Countess"), vec!["auditor", "support"])
     );
+    // It is recorded with what was before.
+    let logs = "/api/v1/backoffice/audit-logs?action=admin.updated";
+    let logged = call(&app, &grace, Method::GET, logs, None).await.data()["items"][0].clone();
+    assert_eq!(logged["before"], json!({"name": "Grace", "roles": ["support"]}), "{logged}");
+    assert_eq!(logged["after"], json!({"name": "Countess", "roles": ["auditor", "support"]}));
     // The change counts at once.
     let permissions = me(&app, &ada).await.data()["permissions"].clone();
     assert!(permissions.as_array().expect("a list").contains(&json!("audit:export")));

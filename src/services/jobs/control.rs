@@ -18,6 +18,7 @@ use crate::{
     },
     services::{
         Code, Core, Result,
+        audit::{self, Entry, Subject},
         cursors::{ListRequest, Listed},
         jobs::Schedule,
     },
@@ -92,10 +93,10 @@ pub async fn get(core: &Core, id: Uuid) -> Result<(JobRow, Vec<Attempt>)> {
 pub async fn retry(core: &Core, origin: &Origin, id: Uuid) -> Result<JobRow> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    if jobs::find(&mut tx, id).await?.is_none() {
-        return Err(Code::NotFound.into());
-    }
+    let before = jobs::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
     let job = control::retry(&mut tx, id, now).await?.ok_or(Code::JobInOtherState)?;
+    let entry = Entry::new(audit::Action::JobRetried, Subject::Job(id)).changed(&before, &job);
+    audit::record(core, &mut tx, entry).await?;
     let waker = core.jobs.waker.clone();
     tx.after_commit(move || waker.wake());
     tx.commit().await?;
@@ -109,10 +110,10 @@ pub async fn retry(core: &Core, origin: &Origin, id: Uuid) -> Result<JobRow> {
 pub async fn cancel(core: &Core, origin: &Origin, id: Uuid) -> Result<JobRow> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    if jobs::find(&mut tx, id).await?.is_none() {
-        return Err(Code::NotFound.into());
-    }
+    let before = jobs::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
     let job = control::cancel(&mut tx, id, now).await?.ok_or(Code::JobInOtherState)?;
+    let entry = Entry::new(audit::Action::JobCancelled, Subject::Job(id)).changed(&before, &job);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(redacted(job))
 }
@@ -123,12 +124,12 @@ pub async fn cancel(core: &Core, origin: &Origin, id: Uuid) -> Result<JobRow> {
 /// [`Code::NotFound`]; [`Code::JobInOtherState`] when it runs.
 pub async fn discard(core: &Core, origin: &Origin, id: Uuid) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
-    if jobs::find(&mut tx, id).await?.is_none() {
-        return Err(Code::NotFound.into());
-    }
+    let job = jobs::find(&mut tx, id).await?.ok_or(Code::NotFound)?;
     if !control::discard(&mut tx, id).await? {
         return Err(Code::JobInOtherState.into());
     }
+    let entry = Entry::new(audit::Action::JobDiscarded, Subject::Job(id)).removed(&job);
+    audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
 }
 
@@ -162,7 +163,10 @@ pub async fn set_paused(core: &Core, origin: &Origin, queue: &str, paused: bool)
     }
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    control::set_paused(&mut tx, queue, paused, now).await?;
+    if control::set_paused(&mut tx, queue, paused, now).await? {
+        let action = if paused { audit::Action::QueuePaused } else { audit::Action::QueueResumed };
+        audit::record(core, &mut tx, Entry::new(action, Subject::Queue(queue))).await?;
+    }
     let waker = core.jobs.waker.clone();
     tx.after_commit(move || waker.wake());
     Ok(tx.commit().await?)
@@ -214,6 +218,9 @@ pub async fn set_schedule_enabled<'a>(
     let now = tx.now;
     schedules::ensure(&mut tx, &[schedule.name], now).await?;
     let row = schedules::set_enabled(&mut tx, name, enabled, now).await?;
+    let action =
+        if enabled { audit::Action::ScheduleEnabled } else { audit::Action::ScheduleDisabled };
+    audit::record(core, &mut tx, Entry::new(action, Subject::Schedule(name))).await?;
     tx.commit().await?;
     Ok(state_of(core, schedule, row.as_slice()))
 }
@@ -226,6 +233,8 @@ pub async fn run_schedule(core: &Core, origin: &Origin, name: &str) -> Result<Op
     let schedule = schedule(core, name)?;
     let mut tx = core.db.begin(origin).await?;
     let job = store_scheduled(core, &mut tx, schedule).await?;
+    let entry = Entry::new(audit::Action::ScheduleRun, Subject::Schedule(name));
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(job)
 }

@@ -11,6 +11,7 @@ use crate::{
     },
     services::{
         Code, Core, Result,
+        audit::{self, Entry, Subject},
         cursors::{ListRequest, Listed},
     },
 };
@@ -65,6 +66,8 @@ pub async fn resend(core: &Core, origin: &Origin, id: Uuid) -> Result<MailRecord
         values: Value::from(Serde(values)),
     };
     let written = core.mails.write(core, &mut tx, request, Some(id)).await?;
+    let entry = Entry::new(audit::Action::MailResent, Subject::Mail(id)).made(&written);
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(written)
 }
@@ -83,6 +86,8 @@ pub async fn send_test(core: &Core, origin: &Origin, to: &str) -> Result<MailRec
         values: context! {},
     };
     let written = core.mails.write(core, &mut tx, request, None).await?;
+    let entry = Entry::new(audit::Action::MailTested, Subject::Mail(written.id));
+    audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;
     Ok(written)
 }

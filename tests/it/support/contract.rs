@@ -107,6 +107,10 @@ pub fn check(method: &Method, path: &str, answer: &Answer) {
         let is_there = answer.headers.contains_key(name);
         assert!(is_there || header["required"] != true, "{name} is missing: {at}");
     }
+    let types = response["content"].as_object().into_iter().flatten();
+    if let Some((other, _)) = types.into_iter().find(|(name, _)| *name != "application/json") {
+        return assert_eq!(answer.header("content-type"), other, "another type: {at}");
+    }
     let schema = &response["content"]["application/json"]["schema"]["$ref"];
     let Some(name) = schema.as_str().and_then(|reference| reference.rsplit('/').next()) else {
         return assert!(answer.text.is_empty(), "the document knows no body: {at}");

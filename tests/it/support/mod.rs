@@ -5,6 +5,7 @@ pub mod brevo;
 pub mod cluster;
 pub mod connection;
 pub mod contract;
+pub mod explain;
 pub mod frozen;
 pub mod http;
 pub mod pg_proxy;

@@ -21,7 +21,10 @@ use crate::{
         listing::{Cursor, PageNumber, PageSize, SortText, table_request},
         types::{Email, SearchText},
     },
-    db::mails::{MailFilter, MailRecord, MailSort, MailState, Requester},
+    db::{
+        ActorKind,
+        mails::{MailFilter, MailRecord, MailSort, MailState},
+    },
     services::{
         Core,
         mails::managed,
@@ -121,10 +124,10 @@ impl From<MailRecord> for Mail {
             transport: mail.transport,
             provider_id: mail.provider_id,
             requested_by: mail.requested_by.map(|requester| match requester {
-                Requester::Anonymous => MailRequester::Anonymous,
-                Requester::User => MailRequester::User,
-                Requester::Admin => MailRequester::Admin,
-                Requester::System => MailRequester::System,
+                ActorKind::Anonymous => MailRequester::Anonymous,
+                ActorKind::User => MailRequester::User,
+                ActorKind::Admin => MailRequester::Admin,
+                ActorKind::System => MailRequester::System,
             }),
             requested_by_id: mail.requested_by_id,
             request_id: mail.request_id,

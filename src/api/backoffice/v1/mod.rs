@@ -1,6 +1,7 @@
 //! Version 1 of the backoffice API: one file per resource.
 
 pub mod admins;
+pub mod audit_logs;
 pub mod auth;
 pub mod invitations;
 pub mod jobs;
@@ -33,6 +34,8 @@ pub enum Tag {
     Jobs,
     /// Mails that were written, and what became of them.
     Mails,
+    /// What was done, by whom and to what.
+    Audit,
 }
 
 /// All operations; needs no database.
@@ -43,6 +46,7 @@ pub fn version() -> ApiVersion {
         users::UsersApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
+        audit_logs::AuditLogsApi,
     );
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))

@@ -12,6 +12,7 @@ pub mod count;
 mod error;
 pub mod idempotency_keys;
 pub mod inspect;
+pub mod invitations;
 pub mod jobs;
 pub mod keyset;
 mod like;

@@ -11,6 +11,7 @@ use crate::support::{
     app::{ADMIN, PASSWORD},
     cluster::connect,
     http::{Answer, Request},
+    wait,
 };
 
 /// Everything of the backoffice that is for staff only.

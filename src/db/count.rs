@@ -29,6 +29,9 @@ impl Total {
 }
 
 /// Counts the rows of a query, which is to be limited to [`LIMIT`].
+///
+/// # Errors
+/// When the statement fails.
 pub async fn count<Q>(conn: &mut Conn, limited: Q) -> QueryResult<Total>
 where
     Q: QueryFragment<Pg> + QueryId + Send,

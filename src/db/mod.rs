@@ -5,6 +5,7 @@
 
 pub mod admins;
 pub mod audit_logs;
+pub mod audit_seals;
 mod bus;
 pub mod cleanup;
 mod connect;
@@ -25,6 +26,7 @@ mod pulse;
 pub mod roles;
 pub mod schema;
 pub mod sessions;
+pub mod setting_versions;
 mod sql_log;
 mod tx;
 mod unit_of_work;

@@ -16,6 +16,7 @@ pub mod health;
 pub mod idempotency;
 pub mod jobs;
 pub mod limits;
+pub mod live_settings;
 pub mod mailed_answers;
 pub mod mails;
 pub mod notices;
@@ -75,6 +76,8 @@ pub struct Core {
     pub storage: Option<Storage>,
     /// `None` where none is configured.
     pub redis: Option<Kept>,
+    pub audit: Arc<audit::Audit>,
+    pub live_settings: Arc<live_settings::LiveSettings>,
     pub health: Arc<health::Health>,
     pub metrics: Metrics,
 }

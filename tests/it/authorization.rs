@@ -41,7 +41,7 @@ enum Access {
 
 use Access::{Own, Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 66] = [
+const OPERATIONS: [(&str, Access); 72] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -102,6 +102,12 @@ const OPERATIONS: [(&str, Access); 66] = [
     ("list_audit_logs", Staff),
     ("get_audit_log", Staff),
     ("export_audit_logs", Staff),
+    ("get_release_settings", Staff),
+    ("change_release_settings", Staff),
+    ("list_release_settings", Staff),
+    ("get_maintenance_settings", Staff),
+    ("change_maintenance_settings", Staff),
+    ("list_maintenance_settings", Staff),
     ("get_queues", Staff),
     ("pause_queue", Staff),
     ("resume_queue", Staff),

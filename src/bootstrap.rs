@@ -48,6 +48,7 @@ use crate::{
         cursors::CursorKey,
         health::Health,
         idempotency::Idempotency,
+        invitations::Invitations,
         limits::Limits,
         live_settings::{LiveSettings, PlatformRelease, Releases},
         mails::Mails,
@@ -127,6 +128,12 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// Where links in mails lead, without a slash at the end. Production doesn't start without a `public_url`.
+fn public_url(settings: &Settings) -> String {
+    let configured = settings.server.public_url.as_deref().map(|url| url.trim_end_matches('/'));
+    configured.map_or_else(|| format!("http://{}", settings.server.listen), str::to_owned)
+}
+
 /// Makes the services. Nothing is connected to yet.
 ///
 /// # Errors
@@ -172,6 +179,10 @@ pub fn core(
         // A flood of sign-ins leaves half of what is worked on to other requests.
         deletion_grace: TimeDelta::days(settings.accounts.deletion_grace_days.into()),
         passwords: Arc::new(passwords(&settings.passwords, max_in_flight(settings).div_ceil(2))?),
+        invitations: Invitations {
+            life: TimeDelta::hours(settings.staff.invitation_hours.into()),
+            public_url: public_url(settings),
+        },
         limits: Arc::new(Limits::new(
             limits::budgets(&settings.limits),
             Limiter::new(redis.clone()),

@@ -9,7 +9,7 @@ use crate::{
     adapters::clock::Clock,
     bootstrap::{self, Database},
     config::Settings,
-    db::{Origin, roles::Role},
+    db::{Origin, admins::Member},
     jobs,
     services::{
         Code, Core, ServiceError,
@@ -88,23 +88,24 @@ async fn administer(
 async fn list(core: &Core, output: Output) -> Outcome {
     let admins = staff::list(core).await?;
     let time = |at: chrono::DateTime<chrono::Utc>| at.format("%Y-%m-%d %H:%M").to_string();
-    let names = |roles: &[Role]| roles.iter().map(|role| role.name.clone()).collect::<Vec<_>>();
+    let names =
+        |admin: &Member| admin.roles.0.iter().map(|role| role.name.clone()).collect::<Vec<_>>();
     let mut rows =
         vec![["ADDRESS", "NAME", "ROLES", "CREATED", "LAST SIGN-IN"].map(String::from).into()];
-    rows.extend(admins.iter().map(|(admin, roles)| {
+    rows.extend(admins.iter().map(|admin| {
         vec![
             admin.email.clone(),
             admin.name.clone(),
-            names(roles).join(", "),
+            names(admin).join(", "),
             time(admin.created_at),
             admin.last_login_at.map_or("never".to_owned(), time),
         ]
     }));
     let values: Vec<_> = admins
         .iter()
-        .map(|(admin, roles)| {
+        .map(|admin| {
             json!({
-                "id": admin.id, "email": admin.email, "name": admin.name, "roles": names(roles),
+                "id": admin.id, "email": admin.email, "name": admin.name, "roles": names(admin),
                 "created_at": admin.created_at, "last_login_at": admin.last_login_at,
             })
         })

@@ -104,6 +104,7 @@ pub struct Settings {
     pub passwords: Passwords,
     pub accounts: Accounts,
     pub audit: Audit,
+    pub staff: Staff,
     pub limits: Limits,
     pub mail: Mail,
     pub jobs: Jobs,

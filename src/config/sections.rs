@@ -119,6 +119,13 @@ pub struct Accounts {
     pub deletion_grace_days: u32,
 }
 
+/// The accounts of staff.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Staff {
+    pub invitation_hours: u32,
+}
+
 /// How mail is sent.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -12,6 +12,7 @@ mod connect;
 mod error;
 pub mod idempotency_keys;
 pub mod inspect;
+pub mod invitations;
 pub mod jobs;
 pub mod keyset;
 mod like;

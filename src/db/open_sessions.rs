@@ -4,13 +4,14 @@ use chrono::{DateTime, Utc};
 use diesel::{
     dsl::sql,
     prelude::*,
-    sql_types::{Array, Bool, Text, Timestamptz},
+    sql_types::{Array, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 
 use super::{
     Conn,
+    admins::AdminStatus,
     schema::{admin_sessions, admins, user_sessions, users},
     sessions::Realm,
     users::UserStatus,
@@ -79,7 +80,7 @@ pub async fn read(
             .filter(admin_sessions::id.eq(id).and(admin_sessions::expires_at.gt(now)))
             .select(columns!(
                 admin_sessions,
-                false.into_sql::<Bool>(),
+                admins::status.ne(AdminStatus::Active),
                 "ARRAY(SELECT unnest(CASE WHEN is_shipped THEN ARRAY[name] ELSE permissions END)
                        FROM roles JOIN admin_roles ON role_id = roles.id WHERE admin_id = admins.id)"
             ))

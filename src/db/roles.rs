@@ -6,10 +6,10 @@ use diesel::{
     pg::{Pg, PgValue},
     prelude::*,
     result::{DatabaseErrorKind, Error},
-    sql_types::{Array, Nullable, Text},
+    sql_types::{Array, Jsonb, Nullable, Text},
 };
 use diesel_async::RunQueryDsl;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -46,6 +46,24 @@ impl FromSql<Array<Nullable<Text>>, Pg> for Texts {
 impl From<Texts> for Vec<String> {
     fn from(Texts(texts): Texts) -> Self {
         texts.into_iter().flatten().collect()
+    }
+}
+
+/// The names of roles, as they stand beside who has them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleName {
+    pub id: Uuid,
+    pub name: String,
+}
+
+/// Read from an array of JSON.
+#[derive(Debug, Clone, PartialEq, Eq, FromSqlRow)]
+pub struct RoleNames(pub Vec<RoleName>);
+
+impl FromSql<Jsonb, Pg> for RoleNames {
+    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
+        let json = <serde_json::Value as FromSql<Jsonb, Pg>>::from_sql(value)?;
+        Ok(Self(serde_json::from_value(json)?))
     }
 }
 
@@ -130,6 +148,19 @@ pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Role>> {
     roles::table.find(id).select(Role::as_select()).first(conn).await.optional()
 }
 
+/// Those with these identifiers, which stay until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find_all(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<Vec<Role>> {
+    roles::table
+        .filter(roles::id.eq_any(ids))
+        .select(Role::as_select())
+        .for_key_share()
+        .load(conn)
+        .await
+}
+
 /// The same, locked until the transaction ends: nobody is given the role meanwhile.
 ///
 /// # Errors
@@ -197,6 +228,16 @@ pub async fn give(
     };
     let rows: Vec<_> = roles.iter().map(row).collect();
     diesel::insert_into(admin_roles::table).values(rows).execute(conn).await?;
+    Ok(())
+}
+
+/// Takes roles from an admin.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn take(conn: &mut Conn, admin_id: Uuid, roles: &[Uuid]) -> QueryResult<()> {
+    let taken = admin_roles::admin_id.eq(admin_id).and(admin_roles::role_id.eq_any(roles));
+    diesel::delete(admin_roles::table.filter(taken)).execute(conn).await?;
     Ok(())
 }
 

@@ -39,6 +39,8 @@ diesel::table! {
         last_login_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        status -> Text,
+        status_changed_at -> Nullable<Timestamptz>,
     }
 }
 
@@ -96,6 +98,29 @@ diesel::table! {
         leased_until -> Timestamptz,
         answer -> Nullable<Text>,
         expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invitation_roles (invitation_id, role_id) {
+        invitation_id -> Uuid,
+        role_id -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    invitations (id) {
+        id -> Uuid,
+        email -> Text,
+        name -> Text,
+        token_hash -> Bytea,
+        status -> Text,
+        expires_at -> Timestamptz,
+        invited_by -> Nullable<Uuid>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -340,6 +365,9 @@ diesel::table! {
 diesel::joinable!(admin_roles -> admins (admin_id));
 diesel::joinable!(admin_roles -> roles (role_id));
 diesel::joinable!(admin_sessions -> admins (account_id));
+diesel::joinable!(invitation_roles -> invitations (invitation_id));
+diesel::joinable!(invitation_roles -> roles (role_id));
+diesel::joinable!(invitations -> admins (invited_by));
 diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
@@ -358,6 +386,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_seals,
     audit_unsealed,
     idempotency_keys,
+    invitation_roles,
+    invitations,
     job_attempts,
     job_queues,
     job_schedules,

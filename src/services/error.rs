@@ -151,6 +151,20 @@ catalogue! {
     RoleNameTaken = 1213, Conflict, "role_name_taken", "Another role has this name.";
     /// Nobody changes what they may do themselves.
     OwnRole = 1214, Forbidden, "own_role", "Nobody can change their own roles.";
+    /// What one does to others nobody does to themselves.
+    OwnAccount = 1215, Forbidden, "own_account", "Nobody can do this to their own account.";
+    /// Somebody must be able to do everything.
+    LastSuperAdmin = 1216, Conflict, "last_super_admin", "Nobody else who is active is a super-admin.";
+    /// Only active staff can be deactivated.
+    AdminAlreadyDeactivated = 1217, Conflict, "admin_already_deactivated", "This account is already deactivated.";
+    /// Only deactivated staff can be reactivated.
+    AdminNotDeactivated = 1218, Conflict, "admin_not_deactivated", "This account is active.";
+    /// Send the one that there is again, or revoke it.
+    InvitationPending = 1220, Conflict, "invitation_pending", "This address is invited already.";
+    /// It was accepted or revoked.
+    InvitationEnded = 1221, Conflict, "invitation_ended", "This invitation was accepted or revoked.";
+    /// The token of an invitation is wrong, was used or revoked, or has expired.
+    InvalidInvitation = 1222, Invalid, "invalid_invitation", "The invitation is not valid any more. Ask for a new one.";
     /// A job that runs or has ended can't be changed so; or another one does the same.
     JobInOtherState = 1301, Conflict, "job_in_other_state", "The job is in a state that doesn't allow this.";
     /// Work in the background was given up; why stands in the log.

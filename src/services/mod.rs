@@ -14,6 +14,7 @@ pub mod expected;
 pub mod export;
 pub mod health;
 pub mod idempotency;
+pub mod invitations;
 pub mod jobs;
 pub mod limits;
 pub mod live_settings;
@@ -33,6 +34,7 @@ pub mod session_check;
 pub mod sessions;
 pub mod sign_in;
 pub mod staff;
+pub mod staff_accounts;
 pub mod staff_pages;
 pub mod tokens;
 pub mod users;
@@ -63,6 +65,7 @@ pub struct Core {
     pub passwords: Arc<passwords::Passwords>,
     /// How long a user may take a deletion back.
     pub deletion_grace: TimeDelta,
+    pub invitations: invitations::Invitations,
     pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,
     pub second_factors: Arc<second_factor::SecondFactors>,

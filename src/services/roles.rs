@@ -39,15 +39,6 @@ pub async fn get(core: &Core, id: Uuid) -> Result<Role> {
     Ok(roles::find(&mut *core.db.conn().await?, id).await?.ok_or(Code::NotFound)?)
 }
 
-/// The roles of an admin, by name: one statement.
-///
-/// # Errors
-/// When the database fails.
-pub async fn of_admin(core: &Core, admin_id: Uuid) -> Result<Vec<Role>> {
-    let found = roles::of_admins(&mut *core.db.conn().await?, &[admin_id]).await?;
-    Ok(found.into_iter().map(|(_, role)| role).collect())
-}
-
 /// Makes a role. `own` is what the caller may do.
 ///
 /// # Errors

@@ -14,8 +14,8 @@ use super::{
 };
 use crate::db::{
     Actor, Origin, Tx,
-    admins::{self, Admin, NewAdmin},
-    roles::{self, Role},
+    admins::{self, Admin, AdminStatus, Member, NewAdmin},
+    roles,
     sessions::Realm,
 };
 
@@ -33,7 +33,7 @@ pub struct SignedIn {
 /// Opens a session. `device_token` is what the last sign-in from there gave.
 ///
 /// # Errors
-/// [`Code::InvalidCredentials`] or [`Code::TooManyRequests`].
+/// [`Code::InvalidCredentials`]; with the right password [`Code::AccountSuspended`]; [`Code::TooManyRequests`].
 pub async fn login(
     core: &Core,
     origin: &Origin,
@@ -101,6 +101,9 @@ pub(super) async fn check_credentials(
     let right = core.passwords.verify(password, stored).await?;
     let known_id = known.as_ref().map(|admin| admin.id);
     let Some(admin) = known.filter(|_| right) else { return refuse(core, origin, known_id).await };
+    if admin.status != AdminStatus::Active {
+        return Err(Code::AccountSuspended.into());
+    }
     let renewed = core.passwords.renewed(password, &admin.password_hash).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
@@ -122,8 +125,16 @@ pub(super) async fn check_credentials(
 /// # Errors
 /// [`Code::SessionEnded`] when it is gone.
 pub async fn current(core: &Core, id: Uuid) -> Result<Admin> {
-    let admin = admins::find(&mut *core.db.conn().await?, id).await?;
-    Ok(admin.ok_or(Code::SessionEnded)?)
+    Ok(current_member(core, id).await?.admin)
+}
+
+/// The same with its roles: one statement, too.
+///
+/// # Errors
+/// As [`current`].
+pub async fn current_member(core: &Core, id: Uuid) -> Result<Member> {
+    let member = admins::find_member(&mut *core.db.conn().await?, id).await?;
+    Ok(member.ok_or(Code::SessionEnded)?)
 }
 
 /// Changes the admin's own password and ends their sessions but this one.
@@ -214,21 +225,12 @@ async fn insert_super_admin(
     audit::record(core, tx, entry).await
 }
 
-/// All admins, the oldest first, each with their roles.
+/// All admins, the oldest first.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn list(core: &Core) -> Result<Vec<(Admin, Vec<Role>)>> {
-    let mut conn = core.db.conn().await?;
-    let admins = admins::list(&mut conn).await?;
-    let ids: Vec<Uuid> = admins.iter().map(|admin| admin.id).collect();
-    let mut held = roles::of_admins(&mut conn, &ids).await?;
-    let with_roles = |admin: Admin| {
-        let own = held.extract_if(.., |(admin_id, _)| *admin_id == admin.id);
-        let own = own.map(|(_, role)| role).collect();
-        (admin, own)
-    };
-    Ok(admins.into_iter().map(with_roles).collect())
+pub async fn list(core: &Core) -> Result<Vec<Member>> {
+    Ok(admins::all(&mut *core.db.conn().await?).await?)
 }
 
 /// Gives an admin a new password, the given one or a random one, ends their sessions, and

@@ -41,7 +41,7 @@ enum Access {
 
 use Access::{Own, Public, Staff, User};
 
-const OPERATIONS: [(&str, Access); 72] = [
+const OPERATIONS: [(&str, Access); 84] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -77,6 +77,18 @@ const OPERATIONS: [(&str, Access); 72] = [
     ("logout_admin", Own),
     ("get_current_admin", Own),
     ("change_admin_password", Own),
+    ("list_admins", Staff),
+    ("get_admin", Staff),
+    ("update_admin", Staff),
+    ("deactivate_admin", Staff),
+    ("reactivate_admin", Staff),
+    ("delete_admin", Staff),
+    ("list_invitations", Staff),
+    ("get_invitation", Staff),
+    ("create_invitation", Staff),
+    ("resend_invitation", Staff),
+    ("revoke_invitation", Staff),
+    ("accept_invitation", Public),
     ("list_permissions", Staff),
     ("list_roles", Staff),
     ("get_role", Staff),

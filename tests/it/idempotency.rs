@@ -253,7 +253,7 @@ async fn two_processes_share_their_keys() {
 }
 
 /// POSTs that take no key, each with its reason.
-const WITHOUT_KEY: [(&str, &str); 24] = [
+const WITHOUT_KEY: [(&str, &str); 27] = [
     ("verify_email", "the code works once"),
     ("login_user", "answers with credentials"),
     ("login_user_with_second_factor", "answers with credentials"),
@@ -269,6 +269,9 @@ const WITHOUT_KEY: [(&str, &str); 24] = [
     ("cancel_deletion", "a second time there is none to cancel"),
     ("read_notification", "a second time changes nothing"),
     ("read_all_notifications", "a second time changes nothing"),
+    ("accept_invitation", "the token works once"),
+    ("deactivate_admin", "a second time finds the account in another state"),
+    ("reactivate_admin", "a second time finds the account in another state"),
     ("login_admin", "answers with credentials"),
     ("refresh_admin_session", "answers with credentials"),
     ("logout_admin", "sends nothing, and a second time changes nothing"),

@@ -98,6 +98,10 @@ async fn c10_each_client_has_so_many_tries_of_each_counted_operation() {
             "confirm_email" => {
                 post("users/me/change-email/confirm", json!({"code": "000000"})).bearer(&user)
             }
+            "accept_invitation" => {
+                let body = json!({"token": token, "password": "a brand new password"});
+                post("backoffice/invitations/accept", body)
+            }
             "login_admin" => {
                 post("backoffice/auth/login", json!({"email": email, "password": "x"}))
             }

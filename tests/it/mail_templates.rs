@@ -40,6 +40,10 @@ fn the_html_stands_alone_and_reads_well_everywhere() {
     for template in Template::ALL {
         for locale in templates.locales(template) {
             let html = templates.render_sample(template, locale).expect("renders").html;
+            // What is to be opened by hand loads nothing.
+            let links = template.sample().iter().filter(|(name, _)| *name == "link");
+            let html = links
+                .fold(html, |html, (_, link)| html.replace(&link.replace('/', "&#x2f;"), "LINK"));
             // Nothing is loaded from elsewhere, which would tell who reads a mail and when.
             for foreign in ["<img", "<link", "<script", "url(", "@import", "http:", "https:"] {
                 assert!(!html.contains(foreign), "{template:?}: {foreign}");

@@ -16,7 +16,7 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The operations whose tries are counted. Each calls `Limits::check` in its service.
-pub const COUNTED: [&str; 16] = [
+pub const COUNTED: [&str; 17] = [
     "register_user",
     "verify_email",
     "resend_code",
@@ -30,6 +30,7 @@ pub const COUNTED: [&str; 16] = [
     "change_password",
     "change_email",
     "confirm_email",
+    "accept_invitation",
     "login_admin",
     "refresh_admin_session",
     "change_admin_password",

@@ -3,6 +3,7 @@
 
 mod assets;
 mod docs;
+mod invitation;
 mod jobs;
 mod outbox;
 mod sign_in;
@@ -44,7 +45,7 @@ pub(super) fn mount_staff<E>(routes: Route, backoffice: E) -> Route
 where
     E: Endpoint<Output = Response> + 'static,
 {
-    jobs::mount(sign_in::mount(assets::mount(routes)), backoffice)
+    jobs::mount(invitation::mount(sign_in::mount(assets::mount(routes))), backoffice)
 }
 
 /// Navigation at `/`, and the pages of each document; with `staff_only` those of the backoffice
@@ -74,7 +75,7 @@ pub(super) fn mount_outbox(routes: Route) -> Route {
 /// What the `Allow` header of a 405 says at the route of a page.
 pub(super) fn allow(route: &str) -> &'static str {
     match route {
-        sign_in::SIGN_IN => "GET, HEAD, OPTIONS, POST",
+        sign_in::SIGN_IN | invitation::INVITATION => "GET, HEAD, OPTIONS, POST",
         sign_in::SIGN_OUT => "OPTIONS, POST",
         _ => "GET, HEAD, OPTIONS",
     }
@@ -90,6 +91,7 @@ fn redirect(to: &'static str) -> RouteMethod {
 fn render(name: &str, values: Value, csp: &'static str) -> Result<Response, ServiceError> {
     let mut templates = Environment::new();
     let all = [
+        ("invitation.html", include_str!("templates/invitation.html")),
         ("layout.html", include_str!("templates/layout.html")),
         ("navigation.html", include_str!("templates/navigation.html")),
         ("docs.html", include_str!("templates/docs.html")),

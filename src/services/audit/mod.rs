@@ -68,12 +68,20 @@ actions! {
     UserDeletionCancelled = "user.deletion_cancelled",
     UserErased = "user.erased",
     AdminCreated = "admin.created",
+    AdminUpdated = "admin.updated",
+    AdminDeactivated = "admin.deactivated",
+    AdminReactivated = "admin.reactivated",
+    AdminDeleted = "admin.deleted",
     AdminSignedIn = "admin.signed_in",
     AdminSignInFailed = "admin.sign_in_failed",
     AdminSignedOut = "admin.signed_out",
     AdminPasswordChanged = "admin.password_changed",
     AdminPasswordReset = "admin.password_reset",
     AdminRefreshTokenReused = "admin.refresh_token_reused",
+    InvitationCreated = "invitation.created",
+    InvitationResent = "invitation.resent",
+    InvitationRevoked = "invitation.revoked",
+    InvitationAccepted = "invitation.accepted",
     RoleCreated = "role.created",
     RoleUpdated = "role.updated",
     RoleDeleted = "role.deleted",
@@ -95,6 +103,7 @@ actions! {
 pub enum Subject<'a> {
     User(Uuid),
     Admin(Uuid),
+    Invitation(Uuid),
     Role(Uuid),
     Job(Uuid),
     Mail(Uuid),
@@ -109,6 +118,7 @@ impl Subject<'_> {
         match self {
             Self::User(_) => "user",
             Self::Admin(_) => "admin",
+            Self::Invitation(_) => "invitation",
             Self::Role(_) => "role",
             Self::Job(_) => "job",
             Self::Mail(_) => "mail",
@@ -120,9 +130,12 @@ impl Subject<'_> {
 
     fn id(self) -> String {
         match self {
-            Self::User(id) | Self::Admin(id) | Self::Role(id) | Self::Job(id) | Self::Mail(id) => {
-                id.to_string()
-            }
+            Self::User(id)
+            | Self::Admin(id)
+            | Self::Invitation(id)
+            | Self::Role(id)
+            | Self::Job(id)
+            | Self::Mail(id) => id.to_string(),
             Self::Queue(name) | Self::Schedule(name) | Self::Setting(name) => name.to_owned(),
         }
     }

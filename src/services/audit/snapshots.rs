@@ -3,7 +3,14 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::db::{admins::Admin, jobs::Job, mails::MailRecord, roles::Role, users::User};
+use crate::db::{
+    admins::{Admin, Member},
+    invitations::{Invitation, Invited},
+    jobs::Job,
+    mails::MailRecord,
+    roles::{Role, RoleNames},
+    users::User,
+};
 
 /// Something of which the log keeps what it was and what it is.
 pub trait Snapshot {
@@ -24,7 +31,26 @@ macro_rules! snapshot {
 }
 
 snapshot!(User: email, name, locale, time_zone, email_verified_at, status, deletion_due_at);
-snapshot!(Admin: email, name);
+snapshot!(Admin: email, name, status);
+snapshot!(Invitation: email, name, status, expires_at);
 snapshot!(Role: name, description, permissions);
 snapshot!(Job: kind, queue, state);
 snapshot!(MailRecord: template, user_id, resend_of);
+
+impl Snapshot for Member {
+    fn snapshot(&self) -> Map<String, Value> {
+        with_roles(self.admin.snapshot(), &self.roles)
+    }
+}
+
+impl Snapshot for Invited {
+    fn snapshot(&self) -> Map<String, Value> {
+        with_roles(self.invitation.snapshot(), &self.roles)
+    }
+}
+
+fn with_roles(mut fields: Map<String, Value>, roles: &RoleNames) -> Map<String, Value> {
+    let names: Vec<&str> = roles.0.iter().map(|role| role.name.as_str()).collect();
+    fields.insert("roles".to_owned(), json!(names));
+    fields
+}

@@ -7,6 +7,7 @@ pub enum Template {
     AlreadyRegistered,
     ResetPassword,
     Welcome,
+    Invitation,
     ChangeEmail,
     NewDevice,
     PasswordChanged,
@@ -21,11 +22,12 @@ pub enum Template {
 }
 
 impl Template {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
         Self::Welcome,
+        Self::Invitation,
         Self::ChangeEmail,
         Self::NewDevice,
         Self::PasswordChanged,
@@ -53,6 +55,7 @@ impl Template {
             Self::AlreadyRegistered => "already_registered",
             Self::ResetPassword => "reset_password",
             Self::Welcome => "welcome",
+            Self::Invitation => "invitation",
             Self::ChangeEmail => "change_email",
             Self::NewDevice => "new_device",
             Self::PasswordChanged => "password_changed",
@@ -70,7 +73,10 @@ impl Template {
     /// Whether who reads the mail can act as its recipient. Nothing of such a mail is kept once it is sent.
     #[must_use]
     pub fn holds_secret(self) -> bool {
-        matches!(self, Self::VerifyEmail | Self::ResetPassword | Self::ChangeEmail)
+        matches!(
+            self,
+            Self::VerifyEmail | Self::ResetPassword | Self::ChangeEmail | Self::Invitation
+        )
     }
 
     /// Values to show it with.
@@ -83,6 +89,14 @@ impl Template {
                 ("minutes", "30"),
             ],
             Self::Welcome => &[("name", "Ada <Countess> & Co.")],
+            Self::Invitation => &[
+                ("name", "Ada <Countess> & Co."),
+                (
+                    "link",
+                    "https://api.example.com/backoffice/invitation?token=4f1c9be27d0a35b86e92c1d7f0483a5e6b9d2c8f7a1e04b3d5968c7f2e1a0b9d",
+                ),
+                ("until", "2026-12-06 14:05 (UTC)"),
+            ],
             Self::NewDevice => &[
                 ("device", "Shop on a phone"),
                 ("ip_address", "203.0.113.7"),

@@ -11,7 +11,7 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use super::Tag;
+use super::{Tag, roles::RoleName};
 use crate::{
     api::{
         auth::StaffAuth,
@@ -20,11 +20,11 @@ use crate::{
         error::ApiError,
         types::{Email, NewPassword, PermissionName, SecretText},
     },
-    db::{Origin, admins::Admin, roles::Role},
+    db::{Origin, admins::Member},
     services::{
         Core,
         permissions::{Permission, Permissions},
-        roles, sessions, staff,
+        sessions, staff,
     },
 };
 
@@ -120,30 +120,14 @@ pub struct CurrentAdmin {
     pub created_at: DateTime<Utc>,
 }
 
-/// A role by its name.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub struct RoleName {
-    /// The role's identifier.
-    pub id: Uuid,
-    /// The role's name.
-    pub name: String,
-}
-
-impl From<Role> for RoleName {
-    fn from(role: Role) -> Self {
-        Self { id: role.id, name: role.name }
-    }
-}
-
 impl CurrentAdmin {
-    fn new(admin: Admin, roles: Vec<Role>, permissions: Permissions) -> Self {
+    fn new(Member { admin, roles }: Member, permissions: Permissions) -> Self {
         Self {
             id: admin.id,
             email: EmailText(admin.email),
             name: admin.name,
             is_super_admin: permissions == Permissions::EVERYTHING,
-            roles: roles.into_iter().map(Into::into).collect(),
+            roles: roles.0.into_iter().map(Into::into).collect(),
             permissions: permissions.list().into_iter().map(PermissionName).collect(),
             last_login_at: admin.last_login_at,
             created_at: admin.created_at,
@@ -202,9 +186,8 @@ impl AuthApi {
     /// The account of the token.
     #[oai(path = "/me", method = "get", operation_id = "get_current_admin")]
     async fn me(&self, auth: StaffAuth, core: Data<&Arc<Core>>) -> Answer<CurrentAdmin> {
-        let admin = auth.account(core.0).await?;
-        let roles = roles::of_admin(core.0, admin.id).await?;
-        Ok(ApiResponse::success(CurrentAdmin::new(admin, roles, auth.permissions)))
+        let member = staff::current_member(core.0, auth.account_id).await?;
+        Ok(ApiResponse::success(CurrentAdmin::new(member, auth.permissions)))
     }
 
     /// Change one's own password
@@ -274,15 +257,6 @@ impl Example for CurrentAdmin {
             permissions: vec![PermissionName(Permission::UsersRead)],
             last_login_at: Some(DateTime::UNIX_EPOCH),
             created_at: DateTime::UNIX_EPOCH,
-        }
-    }
-}
-
-impl Example for RoleName {
-    fn example() -> Self {
-        Self {
-            id: Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0003),
-            name: "support".to_owned(),
         }
     }
 }

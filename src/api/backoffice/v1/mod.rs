@@ -1,7 +1,9 @@
 //! Version 1 of the backoffice API: one file per resource.
 
+pub mod admins;
 pub mod audit_logs;
 pub mod auth;
+pub mod invitations;
 pub mod jobs;
 pub mod mail_templates;
 pub mod mails;
@@ -25,6 +27,8 @@ pub enum Tag {
     Auth,
     /// The users of the client API.
     Users,
+    /// Staff, and who is to become staff.
+    Staff,
     /// What staff may do.
     Roles,
     /// Work in the background: jobs, their queues, and schedules.
@@ -41,7 +45,8 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (
-        (auth::AuthApi, roles::RolesApi, users::UsersApi),
+        (auth::AuthApi, admins::AdminsApi, invitations::InvitationsApi, roles::RolesApi),
+        users::UsersApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
         (audit_logs::AuditLogsApi, settings::SettingsApi),

@@ -23,7 +23,10 @@ use crate::{
         listing::{Cursor, PageNumber, PageSize, SortText, table_request},
         types::{PermissionName, SearchText},
     },
-    db::roles::{Definition, Role, RoleFilter, RoleSort},
+    db::{
+        self,
+        roles::{Definition, Role, RoleFilter, RoleSort},
+    },
     services::{
         Core,
         permissions::{Permission, Permissions, RolesRead, RolesWrite},
@@ -47,6 +50,22 @@ pub struct ListedPermission {
 pub struct PermissionCatalogue {
     /// Each permission.
     pub items: Vec<ListedPermission>,
+}
+
+/// A role by its name.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct RoleName {
+    /// The role's identifier.
+    pub id: Uuid,
+    /// The role's name.
+    pub name: String,
+}
+
+impl From<db::roles::RoleName> for RoleName {
+    fn from(role: db::roles::RoleName) -> Self {
+        Self { id: role.id, name: role.name }
+    }
 }
 
 /// A role, which gives permissions to who has it.
@@ -238,6 +257,15 @@ impl Example for ListedPermission {
         Self {
             name: PermissionName(Permission::UsersSuspend),
             description: Permission::UsersSuspend.description().to_owned(),
+        }
+    }
+}
+
+impl Example for RoleName {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0003),
+            name: "support".to_owned(),
         }
     }
 }

@@ -20,6 +20,12 @@ async fn put(app: &TestApp, token: &str, path: &str, body: Value) -> Answer {
     request.json(body).send().await
 }
 
+/// Another process, which works on no jobs: mails would be in its outbox.
+async fn beside(db: &TestDb) -> TestApp {
+    let builder = TestApp::builder().database_url(&db.url);
+    builder.setting("TWOFOLD_JOBS__IN_PROCESS", "false").start().await
+}
+
 fn ios(minimum: &str, latest: &str) -> Value {
     let (minimum_version, latest_version) = (minimum, latest);
     json!({"platforms": [{
@@ -36,7 +42,7 @@ fn closed(message: &str) -> Value {
 async fn releases_that_staff_set_win_over_the_configuration_and_are_versioned() {
     let db = TestDb::create().await;
     let app = TestApp::builder().database_url(&db.url).start().await;
-    let other = TestApp::builder().database_url(&db.url).start().await;
+    let other = beside(&db).await;
     let token = app.admin_token().await;
     let unset = get(&app, &token, "/release").await;
     assert_eq!((&unset.data()["version"], unset.data().get("changed_at")), (&json!(0), None));
@@ -104,7 +110,7 @@ async fn two_who_set_at_once_lose_nothing() {
 async fn maintenance_closes_the_client_api_and_nothing_else() {
     let db = TestDb::create().await;
     let mut app = TestApp::builder().database_url(&db.url).start().await;
-    let other = TestApp::builder().database_url(&db.url).start().await;
+    let other = beside(&db).await;
     let token = app.admin_token().await;
     let user = app.user_token("ada@example.com").await;
     put(&app, &token, "/maintenance", closed("We are back at ten.")).await.data();

@@ -5,6 +5,7 @@
 
 pub mod admins;
 pub mod audit_logs;
+pub mod audit_seals;
 mod bus;
 pub mod cleanup;
 mod connect;
@@ -28,6 +29,7 @@ pub mod roles;
 pub mod schema;
 pub mod search;
 pub mod sessions;
+pub mod setting_versions;
 mod sql_log;
 mod tx;
 mod unit_of_work;

@@ -188,22 +188,13 @@ pub async fn renew_hash(conn: &mut Conn, id: Uuid, password_hash: &str) -> Query
     Ok(())
 }
 
-/// Notes a sign-in with the password of `password_hash`; `false` when it is not theirs any more.
+/// Notes a sign-in.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_last_login(
-    conn: &mut Conn,
-    id: Uuid,
-    password_hash: &str,
-    now: DateTime<Utc>,
-) -> QueryResult<bool> {
-    let updated = diesel::update(admins::table.find(id))
-        .filter(admins::password_hash.eq(password_hash))
-        .set(admins::last_login_at.eq(now))
-        .execute(conn)
-        .await?;
-    Ok(updated == 1)
+pub async fn set_last_login(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    diesel::update(admins::table.find(id)).set(admins::last_login_at.eq(now)).execute(conn).await?;
+    Ok(())
 }
 
 /// Changes the name, if one is given, and in any case notes that the admin was changed.

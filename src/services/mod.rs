@@ -34,7 +34,9 @@ pub mod sessions;
 pub mod sign_in;
 pub mod staff;
 pub mod staff_accounts;
+mod staff_notices;
 pub mod staff_pages;
+pub mod staff_sign_in;
 pub mod tokens;
 pub mod users;
 
@@ -44,7 +46,10 @@ use chrono::TimeDelta;
 
 use crate::{
     adapters::{clock::Clock, random::Random, redis::Kept, storage::Storage},
-    db::{Bus, Db},
+    db::{
+        Bus, Db,
+        sessions::{Account, Realm},
+    },
     telemetry::metrics::Metrics,
 };
 
@@ -68,6 +73,9 @@ pub struct Core {
     pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,
     pub second_factors: Arc<second_factor::SecondFactors>,
+    pub staff_second_factors: Arc<second_factor::SecondFactors>,
+    /// Whether staff can do nothing before they have a second factor.
+    pub staff_factor_required: bool,
     pub cursors: Arc<cursors::CursorKey>,
     pub client_sessions: Arc<sessions::Sessions>,
     pub staff_sessions: Arc<sessions::Sessions>,
@@ -80,4 +88,22 @@ pub struct Core {
     pub redis: Option<Kept>,
     pub health: Arc<health::Health>,
     pub metrics: Metrics,
+}
+
+impl Core {
+    /// The sessions of a realm.
+    fn sessions(&self, realm: Realm) -> &sessions::Sessions {
+        match realm {
+            Realm::Client => &self.client_sessions,
+            Realm::Backoffice => &self.staff_sessions,
+        }
+    }
+
+    /// The keys of an account's second factor.
+    fn factors(&self, account: Account) -> &second_factor::SecondFactors {
+        match account.realm() {
+            Realm::Client => &self.second_factors,
+            Realm::Backoffice => &self.staff_second_factors,
+        }
+    }
 }

@@ -78,6 +78,7 @@ mod session_check;
 mod sessions;
 mod shutdown;
 mod staff;
+mod staff_factor;
 mod staff_pages;
 mod storage;
 mod support;

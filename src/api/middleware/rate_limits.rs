@@ -16,7 +16,7 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The operations whose tries are counted. Each calls `Limits::check` in its service.
-pub const COUNTED: [&str; 17] = [
+pub const COUNTED: [&str; 20] = [
     "register_user",
     "verify_email",
     "resend_code",
@@ -32,6 +32,9 @@ pub const COUNTED: [&str; 17] = [
     "confirm_email",
     "accept_invitation",
     "login_admin",
+    "login_admin_with_second_factor",
+    "step_up_admin",
+    "confirm_admin_totp",
     "refresh_admin_session",
     "change_admin_password",
 ];

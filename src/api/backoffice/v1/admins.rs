@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Tag, roles::RoleName};
 use crate::{
     api::{
-        auth::StaffAuth,
+        auth::{RecentStaffAuth, StaffAuth},
         body::Body,
         envelope::{Answer, ApiResponse, NoContent, Page},
         error::ApiError,
@@ -169,7 +169,7 @@ impl AdminsApi {
     #[oai(path = "/:id", method = "patch", operation_id = "update_admin")]
     async fn update(
         &self,
-        auth: StaffAuth<AdminsUpdate>,
+        auth: RecentStaffAuth<AdminsUpdate>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]
@@ -190,7 +190,7 @@ impl AdminsApi {
     #[oai(path = "/:id/deactivate", method = "post", operation_id = "deactivate_admin")]
     async fn deactivate(
         &self,
-        auth: StaffAuth<AdminsUpdate>,
+        auth: RecentStaffAuth<AdminsUpdate>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]
@@ -210,7 +210,7 @@ impl AdminsApi {
     #[oai(path = "/:id/reactivate", method = "post", operation_id = "reactivate_admin")]
     async fn reactivate(
         &self,
-        auth: StaffAuth<AdminsUpdate>,
+        auth: RecentStaffAuth<AdminsUpdate>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]
@@ -230,7 +230,7 @@ impl AdminsApi {
     #[oai(path = "/:id", method = "delete", operation_id = "delete_admin")]
     async fn delete(
         &self,
-        auth: StaffAuth<AdminsDelete>,
+        auth: RecentStaffAuth<AdminsDelete>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]

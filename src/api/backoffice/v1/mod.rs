@@ -10,6 +10,7 @@ pub mod mails;
 pub mod queues;
 pub mod roles;
 pub mod schedules;
+pub mod second_factor;
 pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};
@@ -42,7 +43,13 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (
-        (auth::AuthApi, admins::AdminsApi, invitations::InvitationsApi, roles::RolesApi),
+        (
+            auth::AuthApi,
+            second_factor::SecondFactorApi,
+            admins::AdminsApi,
+            invitations::InvitationsApi,
+            roles::RolesApi,
+        ),
         users::UsersApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),

@@ -228,7 +228,7 @@ fn expected(
         (Setup | Own | Staff, ExpiredAdmin) => Some((401, "token_expired")),
         (Setup | Own | Staff, SignedOutAdmin) => Some((401, "session_ended")),
         (
-            Own | Staff,
+            Setup | Own | Staff,
             SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole,
         ) => {
             unreachable!("decided by the permission")

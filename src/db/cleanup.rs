@@ -19,6 +19,7 @@ pub enum Stale {
     /// Sign-ins that nobody has finished.
     LoginChallenges,
     StaffLoginChallenges,
+    StaffPasswordResets,
     /// Sessions that have expired, or were revoked.
     UserSessions,
     AdminSessions,
@@ -54,6 +55,7 @@ impl Stale {
             }
             Self::LoginChallenges => delete!("user_login_challenges", "expires_at < $1"),
             Self::StaffLoginChallenges => delete!("admin_login_challenges", "expires_at < $1"),
+            Self::StaffPasswordResets => delete!("admin_password_resets", "expires_at < $1"),
             Self::UserSessions => {
                 delete!("user_sessions", "least(expires_at, revoked_at) < $1")
             }

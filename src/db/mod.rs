@@ -3,6 +3,8 @@
 //! A query function takes a connection; its caller owns the transaction. SQL never asks the
 //! database for the time: it is handed the transaction's.
 
+pub mod admin_password_resets;
+pub mod admin_sessions;
 pub mod admins;
 pub mod audit_logs;
 mod bus;
@@ -15,6 +17,7 @@ pub mod invitations;
 pub mod jobs;
 pub mod keyset;
 mod like;
+mod listed_sessions;
 pub mod login_challenges;
 pub mod mail_pace;
 pub mod mails;

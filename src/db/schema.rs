@@ -14,6 +14,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    admin_password_resets (admin_id) {
+        admin_id -> Uuid,
+        token_hash -> Bytea,
+        expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     admin_recovery_codes (admin_id, code_hash) {
         admin_id -> Uuid,
         code_hash -> Bytea,
@@ -360,6 +370,7 @@ diesel::table! {
 }
 
 diesel::joinable!(admin_login_challenges -> admins (admin_id));
+diesel::joinable!(admin_password_resets -> admins (admin_id));
 diesel::joinable!(admin_recovery_codes -> admins (admin_id));
 diesel::joinable!(admin_roles -> admins (admin_id));
 diesel::joinable!(admin_roles -> roles (role_id));
@@ -380,6 +391,7 @@ diesel::joinable!(users -> admins (status_changed_by));
 
 diesel::allow_tables_to_appear_in_same_query!(
     admin_login_challenges,
+    admin_password_resets,
     admin_recovery_codes,
     admin_roles,
     admin_sessions,

@@ -41,6 +41,7 @@ impl What {
                 (Stale::OneTimeCodes, TimeDelta::days(1)),
                 (Stale::LoginChallenges, TimeDelta::days(1)),
                 (Stale::StaffLoginChallenges, TimeDelta::days(1)),
+                (Stale::StaffPasswordResets, TimeDelta::days(1)),
             ],
             // Staff want to see what somebody did lately.
             Self::Sessions => vec![

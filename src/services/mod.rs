@@ -1,6 +1,7 @@
 //! Business rules, authorization and transaction boundaries. Nothing here knows of HTTP.
 
 pub mod accounts;
+pub mod admin_sessions;
 pub mod audit;
 pub mod change_email;
 pub mod cursors;
@@ -36,6 +37,7 @@ pub mod staff;
 pub mod staff_accounts;
 mod staff_notices;
 pub mod staff_pages;
+pub mod staff_recovery;
 pub mod staff_sign_in;
 pub mod tokens;
 pub mod users;

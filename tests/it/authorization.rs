@@ -43,7 +43,7 @@ enum Access {
 
 use Access::{Own, Public, Setup, Staff, User};
 
-const OPERATIONS: [(&str, Access); 85] = [
+const OPERATIONS: [(&str, Access); 93] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -76,6 +76,14 @@ const OPERATIONS: [(&str, Access); 85] = [
     ("get_release", Public),
     ("login_admin", Public),
     ("login_admin_with_second_factor", Public),
+    ("forgot_admin_password", Public),
+    ("reset_admin_password", Public),
+    ("list_current_admin_sessions", Own),
+    ("end_current_admin_session", Own),
+    ("list_admin_sessions", Staff),
+    ("end_admin_sessions", Staff),
+    ("force_admin_password_reset", Staff),
+    ("remove_admin_second_factor", Staff),
     ("step_up_admin", Setup),
     ("get_admin_second_factor", Setup),
     ("begin_admin_totp", Setup),

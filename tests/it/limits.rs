@@ -105,6 +105,13 @@ async fn c10_each_client_has_so_many_tries_of_each_counted_operation() {
             "login_admin" => {
                 post("backoffice/auth/login", json!({"email": email, "password": "x"}))
             }
+            "forgot_admin_password" => {
+                post("backoffice/auth/forgot-password", json!({"email": email}))
+            }
+            "reset_admin_password" => {
+                let body = json!({"token": token, "new_password": "a brand new password"});
+                post("backoffice/auth/reset-password", body)
+            }
             "step_up_admin" => {
                 post("backoffice/auth/step-up", json!({"password": "x"})).bearer(&admin)
             }

@@ -80,6 +80,7 @@ mod shutdown;
 mod staff;
 mod staff_factor;
 mod staff_pages;
+mod staff_recovery;
 mod storage;
 mod support;
 #[cfg(target_os = "linux")]

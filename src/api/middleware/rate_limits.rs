@@ -16,7 +16,7 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The operations whose tries are counted. Each calls `Limits::check` in its service.
-pub const COUNTED: [&str; 20] = [
+pub const COUNTED: [&str; 22] = [
     "register_user",
     "verify_email",
     "resend_code",
@@ -31,6 +31,8 @@ pub const COUNTED: [&str; 20] = [
     "change_email",
     "confirm_email",
     "accept_invitation",
+    "forgot_admin_password",
+    "reset_admin_password",
     "login_admin",
     "login_admin_with_second_factor",
     "step_up_admin",

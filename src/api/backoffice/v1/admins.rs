@@ -137,12 +137,16 @@ impl AdminsApi {
         /// Only staff who have the role of this name.
         #[oai(example = "support")]
         role: Query<Option<SearchText>>,
+        /// Only staff who have, or have not, a session that is open.
+        #[oai(example = "online")]
+        online: Query<Option<bool>>,
     ) -> Answer<Page<ManagedAdmin>> {
         let request = table_request(page.0, per_page.0, cursor.0, &sort.0)?;
         let filter = AdminFilter {
             search: q.0.map(|text| text.0),
             status: status.0.map(Into::into),
             role: role.0.map(|text| text.0),
+            online: online.0,
         };
         let found = staff_accounts::list(core.0, &filter, request).await?;
         Ok(ApiResponse::success(found.into()))
@@ -255,6 +259,11 @@ fn ada() -> Option<SearchText> {
 #[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
 fn support() -> Option<SearchText> {
     Some(SearchText("support".to_owned()))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+fn online() -> Option<bool> {
+    Some(true)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]

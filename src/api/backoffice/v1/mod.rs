@@ -8,6 +8,7 @@ pub mod jobs;
 pub mod mail_templates;
 pub mod mails;
 pub mod queues;
+pub mod recovery;
 pub mod roles;
 pub mod schedules;
 pub mod second_factor;
@@ -46,6 +47,7 @@ pub fn version() -> ApiVersion {
         (
             auth::AuthApi,
             second_factor::SecondFactorApi,
+            recovery::RecoveryApi,
             admins::AdminsApi,
             invitations::InvitationsApi,
             roles::RolesApi,

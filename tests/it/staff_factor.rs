@@ -6,10 +6,13 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use totp_rs::{Builder, Secret, Totp};
 
-use crate::support::{
-    TestApp,
-    app::{ADMIN, PASSWORD},
-    http::Answer,
+use crate::{
+    staff_pages::form,
+    support::{
+        TestApp,
+        app::{ADMIN, PASSWORD},
+        http::Answer,
+    },
 };
 
 const API: &str = "/api/v1/backoffice";
@@ -116,14 +119,8 @@ async fn c11_staff_sign_in_with_the_factor_and_each_code_works_once() {
 async fn c11_pages_ask_staff_for_the_factor_as_well() {
     let stage = Stage::set(true).await;
     let sign_in = async |code: &str| {
-        let form = format!(
-            "email={}&password={}&code={code}",
-            ADMIN.replace('@', "%40"),
-            PASSWORD.replace(' ', "+")
-        );
-        let request = stage.app.request(Method::POST, "/backoffice/sign-in");
-        let request = request.header("origin", &stage.app.base);
-        request.header("content-type", "application/x-www-form-urlencoded").body(form).send().await
+        let fields = [("email", ADMIN), ("password", PASSWORD), ("code", code)];
+        form(&stage.app, "/backoffice/sign-in", &fields).send().await
     };
     let without = sign_in("").await;
     assert!(without.status == 401 && without.header("set-cookie").is_empty(), "{}", without.text);
@@ -149,11 +146,8 @@ async fn c11_where_it_is_a_must_nothing_is_open_without_it() {
     stage.me(&stage.token).await.assert_error(403, "second_factor_setup_required");
     let token = text(&login(&stage.app).await.data()["access_token"]);
     stage.me(&token).await.assert_error(403, "second_factor_setup_required");
-    let form =
-        format!("email={}&password={}", ADMIN.replace('@', "%40"), PASSWORD.replace(' ', "+"));
-    let page = stage.app.request(Method::POST, "/backoffice/sign-in").body(form);
-    let page = page.header("content-type", "application/x-www-form-urlencoded");
-    let page = page.header("origin", &stage.app.base).send().await;
+    let fields = [("email", ADMIN), ("password", PASSWORD)];
+    let page = form(&stage.app, "/backoffice/sign-in", &fields).send().await;
     assert!(
         page.status == 401 && page.text.contains("Set up a second factor first."),
         "{}",

@@ -32,7 +32,6 @@ use crate::{
     },
     api::{
         self, Additions,
-        client::v1::config::PlatformRelease,
         middleware::{
             cors::{CorsOptions, Origins},
             limits::Limits as RequestLimits,
@@ -45,11 +44,13 @@ use crate::{
     server::{self, Listener, TlsFiles},
     services::{
         self, Core,
+        audit::{Audit, ChainKeys},
         cursors::CursorKey,
         health::Health,
         idempotency::Idempotency,
         invitations::Invitations,
         limits::Limits,
+        live_settings::{LiveSettings, PlatformRelease, Releases},
         mails::Mails,
         one_time_codes::CodeKey,
         passwords::{Costs, Passwords, Policy, Scheme},
@@ -198,6 +199,11 @@ pub fn core(
             Duration::from_millis(settings.jobs.heartbeat_ms),
             bus.clone(),
         )),
+        audit: Arc::new(Audit {
+            keys: ChainKeys::new(data_secret),
+            months_kept: settings.audit.retention_months,
+        }),
+        live_settings: Arc::new(LiveSettings::new(releases(settings), &bus)),
         second_factors: Arc::new(factors(Realm::Client)),
         staff_second_factors: Arc::new(factors(Realm::Backoffice)),
         staff_factor_required: settings.staff.require_second_factor,
@@ -209,6 +215,17 @@ pub fn core(
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })
+}
+
+/// The releases of the apps where staff have set none.
+fn releases(settings: &Settings) -> Releases {
+    let platforms = settings.release.iter().map(|(platform, release)| PlatformRelease {
+        platform: platform.clone(),
+        minimum_version: release.minimum_version.clone(),
+        latest_version: release.latest_version.clone(),
+        force_upgrade: release.force_upgrade,
+    });
+    Releases { platforms: platforms.collect() }
 }
 
 /// What passwords may be and how they are hashed, for so many requests at a time.
@@ -276,12 +293,6 @@ pub fn application(
     core: Arc<Core>,
     additions: Additions,
 ) -> impl Endpoint<Output = Response> + 'static {
-    let releases = settings.release.iter().map(|(platform, release)| PlatformRelease {
-        platform: platform.clone(),
-        minimum_version: release.minimum_version.clone(),
-        latest_version: release.latest_version.clone(),
-        force_upgrade: release.force_upgrade,
-    });
     let capacity = Capacity {
         max_in_flight: max_in_flight(settings),
         wait: Duration::from_millis(settings.server.queue_wait_ms),
@@ -303,7 +314,6 @@ pub fn application(
         public_url: public_url.map(|url| url.trim_end_matches('/').to_owned()),
         docs: settings.docs.enabled,
         staff_only_docs: settings.docs.staff_sign_in,
-        releases: releases.collect(),
     };
     api::application(core, options, additions)
 }

@@ -142,8 +142,10 @@ fn is_late_body(error: &poem::Error) -> bool {
 pub(super) fn render(error: &ServiceError, request_id: &str) -> Response {
     match error.code.kind() {
         Kind::Internal => tracing::error!("{}{}", Chain(error), error.backtrace),
-        // Those who are too many are counted instead.
-        Kind::Unavailable if error.code != Code::Busy => tracing::warn!("{}", Chain(error)),
+        // Those who are too many are counted instead, and who comes while it is closed is no fault.
+        Kind::Unavailable if ![Code::Busy, Code::Maintenance].contains(&error.code) => {
+            tracing::warn!("{}", Chain(error));
+        }
         _ => tracing::debug!("{}", Chain(error)),
     }
     let fields = error.fields.iter().map(|fault| InvalidField {
@@ -153,7 +155,7 @@ pub(super) fn render(error: &ServiceError, request_id: &str) -> Response {
     });
     let body = ErrorResponse {
         code: error.code.number(),
-        message: error.code.message().to_owned(),
+        message: error.message.clone().unwrap_or_else(|| error.code.message().to_owned()),
         error: error.code.identifier().to_owned(),
         errors: (!error.fields.is_empty()).then(|| fields.collect()),
         request_id: request_id.to_owned(),

@@ -40,6 +40,7 @@ use middleware::{
     host::Host,
     idempotency::Idempotency,
     limits::Limits,
+    maintenance::Maintenance,
     methods::CommonMethods,
     overload::{Capacity, Overload},
     path_words::PathWords,
@@ -61,7 +62,6 @@ pub struct Options {
     pub docs: bool,
     /// Whether those of the backoffice need a staff sign-in.
     pub staff_only_docs: bool,
-    pub releases: Vec<client::v1::config::PlatformRelease>,
 }
 
 /// What stands beside what comes with Twofold: a product's own, or a test's.
@@ -107,6 +107,10 @@ pub fn application(
         let document = Arc::new(Document::finish(&version, options.public_url.as_deref()));
         let prefix = version.prefix();
         let endpoint = version.endpoint.with(Conditional::new(document.clone())).boxed();
+        let endpoint = match version.surface {
+            Surface::Client => endpoint.with(Maintenance(core.clone())).boxed(),
+            Surface::Backoffice => endpoint,
+        };
         let endpoint = Arc::new(endpoint.data(document.clone()).boxed());
         if prefix == pages::API {
             of_pages = Some(endpoint.clone());
@@ -130,7 +134,6 @@ pub fn application(
     let failures = Failures::new(documents.clone());
     // From the inside out. Each is boxed: futures nested ten deep take the compiler minutes.
     let inner = routes
-        .data(Arc::new(options.releases))
         .data(core.clone())
         .data(pages::PublicOrigin(options.public_url))
         .data(options.proxies)

@@ -26,6 +26,7 @@ impl Background {
         jobs::metrics::watch(core);
         let mut connections = JoinSet::new();
         connections.spawn(core.bus.clone().run(database.direct_url.clone()));
+        connections.spawn(core.live_settings.clone().follow(database.direct_url.clone()));
         if let Some(redis) = &core.redis {
             connections.spawn(redis.clone().keep());
         }

@@ -7,7 +7,10 @@ use secrecy::SecretString;
 use super::StartError;
 #[cfg(feature = "embedded")]
 use crate::embedded::postgres::{Options, Postgres};
-use crate::{config::Settings, db::migrations};
+use crate::{
+    config::Settings,
+    db::migrations::{self, MigrationError},
+};
 
 /// Where the embedded cluster is below the data directory.
 #[cfg(feature = "embedded")]
@@ -56,6 +59,17 @@ impl Database {
         Some(Self { url, direct_url, embedded: None })
     }
 
+    /// Applies what is missing, lets the role of the first address use what there is where it isn't the owner's,
+    /// and returns the versions applied.
+    ///
+    /// # Errors
+    /// When the database can't be reached, or a migration fails.
+    pub async fn migrate(&self) -> Result<Vec<String>, MigrationError> {
+        let applied = migrations::up(&self.direct_url).await?;
+        migrations::grant(&self.direct_url, &self.url).await?;
+        Ok(applied)
+    }
+
     /// Brings the embedded one's schema up to date; of one that was configured only checks it, for
     /// its schema is its operator's to change.
     ///
@@ -63,7 +77,7 @@ impl Database {
     /// When migrations are missing, or the database can't be asked.
     pub async fn prepare_schema(&self) -> Result<(), StartError> {
         if self.is_embedded() {
-            migrations::up(&self.direct_url).await?;
+            self.migrate().await?;
             return Ok(());
         }
         let all = migrations::status(&self.direct_url).await?;

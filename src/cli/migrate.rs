@@ -33,7 +33,7 @@ async fn migrate(database: &Database, command: Migrate, output: Output) -> Outco
     let url = &database.direct_url;
     match command {
         Migrate::Up => {
-            let applied = migrations::up(url).await?;
+            let applied = database.migrate().await?;
             let mut lines: Vec<String> = applied.iter().map(|v| format!("applied {v}")).collect();
             lines.push("the schema is up to date".to_owned());
             output.show(&json!({"applied": applied}), lines.join("\n"))

@@ -1,6 +1,7 @@
 //! The command line: what each command takes is here, what it does in a file of its own.
 
 mod admin;
+mod audit;
 mod banner;
 mod config;
 #[cfg(feature = "embedded")]
@@ -94,6 +95,14 @@ The database's address is that of the first start; other settings are read at ea
   pass show backoffice | twofold admin reset-password --email ada@example.com --password-stdin"
     )]
     Admin(admin::Admin),
+    /// Find out whether the audit log is as it was written
+    #[command(
+        subcommand,
+        after_help = "Examples:
+  twofold audit verify
+  twofold audit verify --json | jq '.findings[]'"
+    )]
+    Audit(audit::Audit),
     /// Work with the settings
     #[command(
         subcommand,
@@ -214,6 +223,10 @@ fn run(command: Command, output: Output) -> Outcome {
         Command::Admin(command) => {
             let (settings, _guard) = one_shot()?;
             block_on(admin::run(&settings, command, output))
+        }
+        Command::Audit(command) => {
+            let (settings, _guard) = one_shot()?;
+            block_on(audit::run(&settings, command, output))
         }
         Command::Mail(command) => {
             let (settings, _guard) = one_shot()?;

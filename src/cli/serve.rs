@@ -11,7 +11,7 @@ use crate::{
     api::Additions,
     bootstrap::{self, Background, Database},
     config::{Environment, Settings},
-    db::{Origin, migrations},
+    db::Origin,
     jobs, server,
     services::staff,
     telemetry::Losses,
@@ -43,7 +43,7 @@ async fn serve_with(
     logs: Logs,
     output: Output,
 ) -> Outcome {
-    for version in migrations::up(&database.direct_url).await? {
+    for version in database.migrate().await? {
         tracing::info!("applied migration {version}");
     }
     let storage = bootstrap::storage(settings).await?;

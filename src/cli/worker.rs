@@ -5,7 +5,6 @@ use crate::{
     adapters::clock::Clock,
     bootstrap::{self, Background, Database},
     config::Settings,
-    db::migrations,
     jobs,
     telemetry::Losses,
 };
@@ -19,7 +18,7 @@ pub(super) async fn worker(settings: Settings, losses: Losses) -> Outcome {
 }
 
 async fn work(settings: &Settings, database: &Database, losses: &Losses) -> Outcome {
-    for version in migrations::up(&database.direct_url).await? {
+    for version in database.migrate().await? {
         tracing::info!("applied migration {version}");
     }
     // The embedded one belongs to the process that serves.

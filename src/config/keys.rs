@@ -116,6 +116,7 @@ pub const KEYS: &[Key] = &[
     key("passwords.iterations", number(1, 1000, "passes")),
     key("passwords.parallelism", number(1, 64, "lanes")),
     key("accounts.deletion_grace_days", number(0, 3650, "days")),
+    key("audit.retention_months", number(1, 1200, "months")),
     key("staff.invitation_hours", number(1, 8760, "hours")),
     key("staff.require_second_factor", Kind::Switch),
     key("limits.password.per_client", TRIES),

@@ -103,6 +103,7 @@ pub struct Settings {
     pub auth: Auth,
     pub passwords: Passwords,
     pub accounts: Accounts,
+    pub audit: Audit,
     pub staff: Staff,
     pub limits: Limits,
     pub mail: Mail,

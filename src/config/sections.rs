@@ -105,6 +105,13 @@ pub struct Passwords {
     pub parallelism: u32,
 }
 
+/// What is kept of what was done.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    pub retention_months: u32,
+}
+
 /// What users may do with their accounts.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -51,15 +51,18 @@ pub enum Topic {
     Jobs,
     /// Sessions have ended. Triggers tell it, in the transaction that ends them.
     Sessions,
+    /// Staff have changed a setting, whose name it is. A trigger tells it.
+    Settings,
 }
 
 impl Topic {
-    const ALL: [Self; 2] = [Self::Jobs, Self::Sessions];
+    const ALL: [Self; 3] = [Self::Jobs, Self::Sessions, Self::Settings];
 
     fn channel(self) -> &'static str {
         match self {
             Self::Jobs => "twofold_jobs",
             Self::Sessions => "twofold_sessions",
+            Self::Settings => "twofold_settings",
         }
     }
 }

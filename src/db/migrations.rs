@@ -41,6 +41,25 @@ pub async fn up(url: &SecretString) -> Result<Vec<String>, MigrationError> {
     .await
 }
 
+/// Where the application's role is another one than the owner of the tables, lets it do what it needs: of the
+/// audit log no more than to read it and to record.
+///
+/// # Errors
+/// When the database can't be reached, or doesn't let the owner.
+pub async fn grant(owner: &SecretString, application: &SecretString) -> Result<(), MigrationError> {
+    let user = |url: &SecretString| {
+        let config: Option<tokio_postgres::Config> = url.expose_secret().parse().ok();
+        config.and_then(|config| config.get_user().map(str::to_owned))
+    };
+    let Some(role) = user(application).filter(|role| user(owner).as_ref() != Some(role)) else {
+        return Ok(());
+    };
+    let (mut conn, _driver) = connect(owner.expose_secret(), None, future::pending()).await?;
+    let grant = diesel::sql_query("SELECT grant_to_application($1)");
+    grant.bind::<diesel::sql_types::Text, _>(role).execute(&mut conn).await?;
+    Ok(())
+}
+
 /// Reverts the newest migration, and returns its version; `None` when there is none.
 ///
 /// # Errors

@@ -110,6 +110,30 @@ diesel::table! {
 }
 
 diesel::table! {
+    audit_seals (number) {
+        number -> Int8,
+        ids -> Array<Nullable<Uuid>>,
+        details -> Array<Nullable<Bytea>>,
+        leaves -> Array<Nullable<Bytea>>,
+        last_at -> Nullable<Timestamptz>,
+        dropped_before -> Nullable<Timestamptz>,
+        anchor_number -> Nullable<Int8>,
+        anchor_seal -> Nullable<Bytea>,
+        seal -> Bytea,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    audit_unsealed (id) {
+        id -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     idempotency_keys (key_hash) {
         key_hash -> Bytea,
         fingerprint -> Bytea,
@@ -283,6 +307,18 @@ diesel::table! {
 }
 
 diesel::table! {
+    setting_versions (id) {
+        id -> Uuid,
+        name -> Text,
+        version -> Int4,
+        value -> Jsonb,
+        changed_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     user_login_challenges (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -398,6 +434,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     admin_totp,
     admins,
     audit_logs,
+    audit_seals,
+    audit_unsealed,
     idempotency_keys,
     invitation_roles,
     invitations,
@@ -410,6 +448,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mails,
     notifications,
     roles,
+    setting_versions,
     user_login_challenges,
     user_one_time_codes,
     user_recovery_codes,

@@ -24,7 +24,7 @@ use crate::services::{
     reactions::SendWelcome,
     staff_recovery::SendStaffPasswordReset,
 };
-use audit::MakePartitions;
+use audit::{DropOld, MakePartitions, Seal};
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
 use logs::PruneLogs;
@@ -78,6 +78,8 @@ pub fn registry() -> Registry {
         .schedule::<CleanUp>(clean_up("notifications", "57 3 * * *", What::Notifications))
         .schedule::<EraseUsers>(Schedule::new("deletions", "52 * * * *", EraseUsers {}))
         .schedule::<MakePartitions>(Schedule::new("audit", "12 2 * * *", MakePartitions {}))
+        .schedule::<Seal>(Schedule::new("audit_seals", "* * * * *", Seal {}))
+        .schedule::<DropOld>(Schedule::new("audit_retention", "32 2 * * *", DropOld {}))
         .schedule::<PruneLogs>(Schedule::new("logs", "5 0 * * *", PruneLogs {}))
 }
 

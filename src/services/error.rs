@@ -100,6 +100,8 @@ catalogue! {
     Unavailable = 503, Unavailable, "service_unavailable", "The service is unavailable for the moment. Try again.";
     /// The server has too much to do: try again after `Retry-After`.
     Busy = 503, Unavailable, "server_busy", "The server is busy. Try again.";
+    /// Staff have closed the service for a while: try again after `Retry-After`.
+    Maintenance = 1701, Unavailable, "maintenance", "The service is closed for maintenance. Try again later.";
     /// The request took too long: try again after `Retry-After`.
     Timeout = 503, Unavailable, "request_timeout", "The request took too long. Try again.";
 
@@ -211,6 +213,8 @@ pub struct ServiceError {
     pub fields: Vec<FieldError>,
     /// When it is worth trying again.
     pub retry_after: Option<Duration>,
+    /// Public text instead of the code's.
+    pub message: Option<String>,
     cause: Option<Box<dyn Error + Send + Sync>>,
     /// Of a fault of ours, on a developer's machine.
     pub backtrace: Backtrace,
@@ -234,7 +238,7 @@ impl From<Code> for ServiceError {
         let retry_after = passes.then_some(Duration::from_secs(1));
         let backtrace =
             if code.kind() == Kind::Internal { Backtrace::here() } else { Backtrace::default() };
-        Self { code, fields: Vec::new(), retry_after, cause: None, backtrace }
+        Self { code, fields: Vec::new(), retry_after, message: None, cause: None, backtrace }
     }
 }
 
@@ -255,6 +259,12 @@ impl ServiceError {
     #[must_use]
     pub fn too_many(wait: Duration) -> Self {
         Self { retry_after: Some(wait), ..Code::TooManyRequests.into() }
+    }
+
+    /// The service is closed for so long, of which staff may say something.
+    #[must_use]
+    pub fn maintenance(message: Option<String>, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), message, ..Code::Maintenance.into() }
     }
 
     /// A fault that nobody outside can do anything about.

@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod invitations;
 pub mod jobs;
 pub mod limits;
+pub mod live_settings;
 pub mod mailed_answers;
 pub mod mails;
 pub mod notices;
@@ -88,6 +89,8 @@ pub struct Core {
     pub storage: Option<Storage>,
     /// `None` where none is configured.
     pub redis: Option<Kept>,
+    pub audit: Arc<audit::Audit>,
+    pub live_settings: Arc<live_settings::LiveSettings>,
     pub health: Arc<health::Health>,
     pub metrics: Metrics,
 }

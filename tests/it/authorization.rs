@@ -43,7 +43,7 @@ enum Access {
 
 use Access::{Own, Public, Setup, Staff, User};
 
-const OPERATIONS: [(&str, Access); 93] = [
+const OPERATIONS: [(&str, Access); 99] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -131,6 +131,12 @@ const OPERATIONS: [(&str, Access); 93] = [
     ("list_audit_logs", Staff),
     ("get_audit_log", Staff),
     ("export_audit_logs", Staff),
+    ("get_release_settings", Staff),
+    ("change_release_settings", Staff),
+    ("list_release_settings", Staff),
+    ("get_maintenance_settings", Staff),
+    ("change_maintenance_settings", Staff),
+    ("list_maintenance_settings", Staff),
     ("get_queues", Staff),
     ("pause_queue", Staff),
     ("resume_queue", Staff),

@@ -8,6 +8,7 @@
 mod accepted;
 mod architecture;
 mod audit;
+mod audit_seals;
 mod authorization;
 mod backoffice_auth;
 mod backoffice_jobs;
@@ -51,6 +52,7 @@ mod limiter;
 mod limits;
 mod listening;
 mod lists;
+mod live_settings;
 mod log_collection;
 mod logs;
 mod mail;

@@ -9,6 +9,7 @@ pub mod headers;
 pub mod host;
 pub mod idempotency;
 pub mod limits;
+pub mod maintenance;
 pub mod methods;
 pub mod overload;
 pub mod path_words;

@@ -1,6 +1,9 @@
 //! The audit log: what was done, by whom and to what, written in the transaction that does it.
 
+mod chain;
+pub mod seals;
 mod snapshots;
+pub mod verify;
 
 use std::sync::Arc;
 
@@ -19,7 +22,14 @@ use crate::db::{
     keyset::Sort,
 };
 
+pub use chain::ChainKeys;
 pub use snapshots::Snapshot;
+
+/// How the log is sealed, and for how long it is kept.
+pub struct Audit {
+    pub keys: ChainKeys,
+    pub months_kept: u32,
+}
 
 /// The longest `User-Agent` that is kept, in characters.
 const MAX_USER_AGENT: usize = 512;
@@ -81,6 +91,7 @@ actions! {
     RoleCreated = "role.created",
     RoleUpdated = "role.updated",
     RoleDeleted = "role.deleted",
+    SettingChanged = "setting.changed",
     JobRetried = "job.retried",
     JobCancelled = "job.cancelled",
     JobDiscarded = "job.discarded",
@@ -104,6 +115,7 @@ pub enum Subject<'a> {
     Mail(Uuid),
     Queue(&'a str),
     Schedule(&'a str),
+    Setting(&'a str),
 }
 
 impl Subject<'_> {
@@ -118,6 +130,7 @@ impl Subject<'_> {
             Self::Mail(_) => "mail",
             Self::Queue(_) => "queue",
             Self::Schedule(_) => "schedule",
+            Self::Setting(_) => "setting",
         }
     }
 
@@ -129,7 +142,7 @@ impl Subject<'_> {
             | Self::Role(id)
             | Self::Job(id)
             | Self::Mail(id) => id.to_string(),
-            Self::Queue(name) | Self::Schedule(name) => name.to_owned(),
+            Self::Queue(name) | Self::Schedule(name) | Self::Setting(name) => name.to_owned(),
         }
     }
 }

@@ -12,6 +12,7 @@ pub mod recovery;
 pub mod roles;
 pub mod schedules;
 pub mod second_factor;
+pub mod settings;
 pub mod users;
 
 use poem_openapi::{OpenApiService, Tags};
@@ -38,6 +39,8 @@ pub enum Tag {
     Mails,
     /// What was done, by whom and to what.
     Audit,
+    /// What staff set while the service runs.
+    Settings,
 }
 
 /// All operations; needs no database.
@@ -55,7 +58,7 @@ pub fn version() -> ApiVersion {
         users::UsersApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
-        audit_logs::AuditLogsApi,
+        (audit_logs::AuditLogsApi, settings::SettingsApi),
     );
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))

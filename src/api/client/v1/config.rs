@@ -19,6 +19,7 @@ use crate::{
     services::{
         Code, Core,
         health::{self, Report, State},
+        live_settings::{self, Releases},
     },
 };
 
@@ -170,11 +171,12 @@ impl ConfigApi {
     async fn release(
         &self,
         _origin: Origin,
-        releases: Data<&Arc<Vec<PlatformRelease>>>,
+        core: Data<&Arc<Core>>,
     ) -> Result<WithHeaders<Json<ApiResponse<AppReleases>>>, ApiError> {
+        let current = core.live_settings.get::<Releases>(core.0).await;
         let releases = AppReleases {
             server_version: env!("CARGO_PKG_VERSION").to_owned(),
-            platforms: releases.0.to_vec(),
+            platforms: current.value.platforms.into_iter().map(Into::into).collect(),
         };
         // Every start of every app asks for it; a minute is soon enough for a forced upgrade.
         let answer = WithHeaders::new(ApiResponse::success(releases));
@@ -222,6 +224,17 @@ impl From<&Report> for ServiceHealth {
                 mail: report.mail.into(),
                 jobs: report.jobs.into(),
             },
+        }
+    }
+}
+
+impl From<live_settings::PlatformRelease> for PlatformRelease {
+    fn from(release: live_settings::PlatformRelease) -> Self {
+        Self {
+            platform: release.platform,
+            minimum_version: release.minimum_version,
+            latest_version: release.latest_version,
+            force_upgrade: release.force_upgrade,
         }
     }
 }

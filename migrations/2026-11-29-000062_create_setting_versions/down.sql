@@ -1,0 +1,2 @@
+DROP TABLE setting_versions;
+DROP FUNCTION tell_changed_setting;

@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Conn, contains,
+    Conn, admin_sessions, contains,
     count::{self, Total},
     keyset::{Window, sortable},
     roles::RoleNames,
@@ -189,22 +189,13 @@ pub async fn renew_hash(conn: &mut Conn, id: Uuid, password_hash: &str) -> Query
     Ok(())
 }
 
-/// Notes a sign-in with the password of `password_hash`; `false` when it is not theirs any more.
+/// Notes a sign-in.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_last_login(
-    conn: &mut Conn,
-    id: Uuid,
-    password_hash: &str,
-    now: DateTime<Utc>,
-) -> QueryResult<bool> {
-    let updated = diesel::update(admins::table.find(id))
-        .filter(admins::password_hash.eq(password_hash))
-        .set(admins::last_login_at.eq(now))
-        .execute(conn)
-        .await?;
-    Ok(updated == 1)
+pub async fn set_last_login(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    diesel::update(admins::table.find(id)).set(admins::last_login_at.eq(now)).execute(conn).await?;
+    Ok(())
 }
 
 /// Changes the name, if one is given, and in any case notes that the admin was changed.
@@ -281,9 +272,11 @@ pub struct AdminFilter {
     pub status: Option<AdminStatus>,
     /// The name of a role that they have.
     pub role: Option<String>,
+    /// Whether they have a session that is open.
+    pub online: Option<bool>,
 }
 
-fn matching(filter: &AdminFilter) -> admins::BoxedQuery<'_, Pg> {
+fn matching(filter: &AdminFilter, now: DateTime<Utc>) -> admins::BoxedQuery<'_, Pg> {
     let mut query = admins::table.into_boxed();
     if let Some(status) = filter.status {
         query = query.filter(admins::status.eq(status));
@@ -299,6 +292,14 @@ fn matching(filter: &AdminFilter) -> admins::BoxedQuery<'_, Pg> {
             .select(admin_roles::admin_id);
         query = query.filter(admins::id.eq_any(holders));
     }
+    if let Some(online) = filter.online {
+        let owners = admin_sessions::owners(now);
+        query = if online {
+            query.filter(admins::id.eq_any(owners))
+        } else {
+            query.filter(admins::id.ne_all(owners))
+        };
+    }
     query
 }
 
@@ -306,8 +307,12 @@ fn matching(filter: &AdminFilter) -> admins::BoxedQuery<'_, Pg> {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count(conn: &mut Conn, filter: &AdminFilter) -> QueryResult<Total> {
-    count::count(conn, matching(filter).limit(count::LIMIT)).await
+pub async fn count(
+    conn: &mut Conn,
+    filter: &AdminFilter,
+    now: DateTime<Utc>,
+) -> QueryResult<Total> {
+    count::count(conn, matching(filter, now).limit(count::LIMIT)).await
 }
 
 /// The staff in a window of the sorted list.
@@ -317,9 +322,10 @@ pub async fn count(conn: &mut Conn, filter: &AdminFilter) -> QueryResult<Total> 
 pub async fn list(
     conn: &mut Conn,
     filter: &AdminFilter,
+    now: DateTime<Utc>,
     window: &Window<AdminSort>,
 ) -> QueryResult<Vec<Member>> {
-    matching(filter)
+    matching(filter, now)
         .filter(window.condition())
         .order_by(window.order())
         .limit(window.limit)

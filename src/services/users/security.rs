@@ -12,7 +12,9 @@ use super::super::{
     own_sessions, second_factor,
 };
 use crate::db::{
-    Origin, Tx, user_one_time_codes,
+    Origin, Tx,
+    sessions::Account,
+    user_one_time_codes,
     user_sessions::{UserSession, UserSessionSort},
     users::{self, User},
 };
@@ -83,7 +85,7 @@ pub async fn remove_second_factor(core: &Core, origin: &Origin, id: Uuid) -> Res
     let hash = unknown_password(core).await?;
     let mut tx = core.db.begin(origin).await?;
     let user = lock(&mut tx, id).await?;
-    second_factor::remove(core, &mut tx, id).await?;
+    second_factor::remove(core, &mut tx, Account::User(id)).await?;
     if user.password_needs_factor {
         replace_password(core, &mut tx, &user, &hash).await?;
     } else {

@@ -156,6 +156,7 @@ pub fn core(
     let metrics = Metrics::new(clock.now());
     let mails = Mails::new(mailer(settings, &clock)?, settings.mail.rate_per_second);
     let data_secret = auth.data_secret.as_ref().unwrap_or(&client_secret);
+    let factors = |realm| SecondFactors::new(realm, data_secret, mails.mailer.product());
     let pool = db.clone();
     metrics.watch_connections(move || pool.connections());
     let redis = redis(settings)?.map(Kept::new);
@@ -203,7 +204,9 @@ pub fn core(
             months_kept: settings.audit.retention_months,
         }),
         live_settings: Arc::new(LiveSettings::new(releases(settings), &bus)),
-        second_factors: Arc::new(SecondFactors::new(data_secret, mails.mailer.product())),
+        second_factors: Arc::new(factors(Realm::Client)),
+        staff_second_factors: Arc::new(factors(Realm::Backoffice)),
+        staff_factor_required: settings.staff.require_second_factor,
         mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,

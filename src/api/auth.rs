@@ -21,7 +21,7 @@ use crate::{
     adapters::limiter::Tally,
     db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
     services::{
-        Core, ServiceError, accounts,
+        Code, Core, ServiceError, accounts,
         permissions::{Need, OwnAccount, Permission, Permissions},
         sessions::Authenticated,
         staff,
@@ -152,6 +152,9 @@ async fn check_staff<P: Need, const RECENT: bool>(
         Some(Visitor(visitor)) => visitor.clone(),
         None => Arc::new(core.staff_sessions.authenticate(core, token).await?),
     };
+    if core.staff_factor_required && !who.session.has_second_factor && !P::BEFORE_FACTOR {
+        return Err(Code::SecondFactorSetupRequired.into());
+    }
     if let Some(permission) = P::PERMISSION {
         who.session.permissions.require(permission)?;
     }

@@ -118,6 +118,7 @@ pub const KEYS: &[Key] = &[
     key("accounts.deletion_grace_days", number(0, 3650, "days")),
     key("audit.retention_months", number(1, 1200, "months")),
     key("staff.invitation_hours", number(1, 8760, "hours")),
+    key("staff.require_second_factor", Kind::Switch),
     key("limits.password.per_client", TRIES),
     key("limits.password.per_account", TRIES),
     key("limits.password.period_seconds", PERIOD),

@@ -124,6 +124,7 @@ pub struct Accounts {
 #[serde(deny_unknown_fields)]
 pub struct Staff {
     pub invitation_hours: u32,
+    pub require_second_factor: bool,
 }
 
 /// How mail is sent.

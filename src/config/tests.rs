@@ -87,6 +87,7 @@ fn each_environment_has_its_file() {
     assert!(with_docs.expect("valid").settings.docs.enabled);
     let production = production().load().expect("valid").settings;
     assert!(!production.docs.enabled && production.docs.staff_sign_in);
+    assert!(production.staff.require_second_factor);
     assert!(production.log.sql == SqlLog::Slow);
     let test = start().variable("TWOFOLD_ENV", "test").load().expect("valid").settings;
     assert_eq!(test.log.sinks, [LogSink::Stdout]);

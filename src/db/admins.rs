@@ -7,7 +7,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Conn, contains,
+    Conn, admin_sessions, contains,
     keyset::{Window, sortable},
     roles::RoleNames,
     schema::{admin_roles, admins, roles},
@@ -188,22 +188,13 @@ pub async fn renew_hash(conn: &mut Conn, id: Uuid, password_hash: &str) -> Query
     Ok(())
 }
 
-/// Notes a sign-in with the password of `password_hash`; `false` when it is not theirs any more.
+/// Notes a sign-in.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn set_last_login(
-    conn: &mut Conn,
-    id: Uuid,
-    password_hash: &str,
-    now: DateTime<Utc>,
-) -> QueryResult<bool> {
-    let updated = diesel::update(admins::table.find(id))
-        .filter(admins::password_hash.eq(password_hash))
-        .set(admins::last_login_at.eq(now))
-        .execute(conn)
-        .await?;
-    Ok(updated == 1)
+pub async fn set_last_login(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<()> {
+    diesel::update(admins::table.find(id)).set(admins::last_login_at.eq(now)).execute(conn).await?;
+    Ok(())
 }
 
 /// Changes the name, if one is given, and in any case notes that the admin was changed.
@@ -280,9 +271,11 @@ pub struct AdminFilter {
     pub status: Option<AdminStatus>,
     /// The name of a role that they have.
     pub role: Option<String>,
+    /// Whether they have a session that is open.
+    pub online: Option<bool>,
 }
 
-fn matching(filter: &AdminFilter) -> admins::BoxedQuery<'_, Pg> {
+fn matching(filter: &AdminFilter, now: DateTime<Utc>) -> admins::BoxedQuery<'_, Pg> {
     let mut query = admins::table.into_boxed();
     if let Some(status) = filter.status {
         query = query.filter(admins::status.eq(status));
@@ -298,6 +291,14 @@ fn matching(filter: &AdminFilter) -> admins::BoxedQuery<'_, Pg> {
             .select(admin_roles::admin_id);
         query = query.filter(admins::id.eq_any(holders));
     }
+    if let Some(online) = filter.online {
+        let owners = admin_sessions::owners(now);
+        query = if online {
+            query.filter(admins::id.eq_any(owners))
+        } else {
+            query.filter(admins::id.ne_all(owners))
+        };
+    }
     query
 }
 
@@ -305,8 +306,8 @@ fn matching(filter: &AdminFilter) -> admins::BoxedQuery<'_, Pg> {
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn count(conn: &mut Conn, filter: &AdminFilter) -> QueryResult<i64> {
-    matching(filter).count().get_result(conn).await
+pub async fn count(conn: &mut Conn, filter: &AdminFilter, now: DateTime<Utc>) -> QueryResult<i64> {
+    matching(filter, now).count().get_result(conn).await
 }
 
 /// The staff in a window of the sorted list.
@@ -316,9 +317,10 @@ pub async fn count(conn: &mut Conn, filter: &AdminFilter) -> QueryResult<i64> {
 pub async fn list(
     conn: &mut Conn,
     filter: &AdminFilter,
+    now: DateTime<Utc>,
     window: &Window<AdminSort>,
 ) -> QueryResult<Vec<Member>> {
-    matching(filter)
+    matching(filter, now)
         .filter(window.condition())
         .order_by(window.order())
         .limit(window.limit)

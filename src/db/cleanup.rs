@@ -18,6 +18,8 @@ pub enum Stale {
     OneTimeCodes,
     /// Sign-ins that nobody has finished.
     LoginChallenges,
+    StaffLoginChallenges,
+    StaffPasswordResets,
     /// Sessions that have expired, or were revoked.
     UserSessions,
     AdminSessions,
@@ -52,6 +54,8 @@ impl Stale {
                 delete!("user_one_time_codes", "expires_at < $1")
             }
             Self::LoginChallenges => delete!("user_login_challenges", "expires_at < $1"),
+            Self::StaffLoginChallenges => delete!("admin_login_challenges", "expires_at < $1"),
+            Self::StaffPasswordResets => delete!("admin_password_resets", "expires_at < $1"),
             Self::UserSessions => {
                 delete!("user_sessions", "least(expires_at, revoked_at) < $1")
             }

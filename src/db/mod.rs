@@ -3,6 +3,8 @@
 //! A query function takes a connection; its caller owns the transaction. SQL never asks the
 //! database for the time: it is handed the transaction's.
 
+pub mod admin_password_resets;
+pub mod admin_sessions;
 pub mod admins;
 pub mod audit_logs;
 pub mod audit_seals;
@@ -16,6 +18,8 @@ pub mod invitations;
 pub mod jobs;
 pub mod keyset;
 mod like;
+mod listed_sessions;
+pub mod login_challenges;
 pub mod mail_pace;
 pub mod mails;
 mod manager;
@@ -24,18 +28,17 @@ pub mod notifications;
 pub mod open_sessions;
 mod pool;
 mod pulse;
+pub mod recovery_codes;
 pub mod roles;
 pub mod schema;
 pub mod sessions;
 pub mod setting_versions;
 mod sql_log;
+pub mod totp;
 mod tx;
 mod unit_of_work;
-pub mod user_login_challenges;
 pub mod user_one_time_codes;
-pub mod user_recovery_codes;
 pub mod user_sessions;
-pub mod user_totp;
 pub mod users;
 
 pub use bus::{Bus, Pulse, Topic};

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use diesel::{
     dsl::sql,
     prelude::*,
-    sql_types::{Array, Text, Timestamptz},
+    sql_types::{Array, Bool, Text, Timestamptz},
 };
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
@@ -25,6 +25,8 @@ pub struct Found {
     pub is_revoked: bool,
     /// Whether its account may act at all.
     pub is_suspended: bool,
+    /// Whether the account has a second factor; of users nobody has to know.
+    pub has_second_factor: bool,
     /// What the account's roles give: permissions, and names of shipped roles.
     pub grants: Vec<String>,
     /// When the account last proved who it is; `None`: at the beginning.
@@ -37,12 +39,13 @@ pub struct Found {
 }
 
 macro_rules! columns {
-    ($table:ident, $is_suspended:expr, $grants:literal) => {
+    ($table:ident, $is_suspended:expr, $has_factor:literal, $grants:literal) => {
         (
             $table::account_id,
             $table::expires_at,
             $table::revoked_at.is_not_null(),
             $is_suspended,
+            sql::<Bool>($has_factor),
             sql::<Array<Text>>($grants),
             $table::authenticated_at,
             $table::created_at,
@@ -70,6 +73,7 @@ pub async fn read(
             .select(columns!(
                 user_sessions,
                 users::status.eq(UserStatus::Suspended),
+                "true",
                 "'{}'::text[]"
             ))
             .first(conn)
@@ -81,6 +85,7 @@ pub async fn read(
             .select(columns!(
                 admin_sessions,
                 admins::status.ne(AdminStatus::Active),
+                "EXISTS (SELECT FROM admin_totp WHERE admin_id = admins.id AND confirmed_at IS NOT NULL)",
                 "ARRAY(SELECT unnest(CASE WHEN is_shipped THEN ARRAY[name] ELSE permissions END)
                        FROM roles JOIN admin_roles ON role_id = roles.id WHERE admin_id = admins.id)"
             ))

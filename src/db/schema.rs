@@ -1,6 +1,38 @@
 // @generated automatically by Diesel CLI.
 
 diesel::table! {
+    admin_login_challenges (id) {
+        id -> Uuid,
+        admin_id -> Uuid,
+        attempts_left -> Int4,
+        device_id -> Nullable<Uuid>,
+        device_name -> Nullable<Text>,
+        expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    admin_password_resets (admin_id) {
+        admin_id -> Uuid,
+        token_hash -> Bytea,
+        expires_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    admin_recovery_codes (admin_id, code_hash) {
+        admin_id -> Uuid,
+        code_hash -> Bytea,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     admin_roles (admin_id, role_id) {
         admin_id -> Uuid,
         role_id -> Uuid,
@@ -26,6 +58,17 @@ diesel::table! {
         updated_at -> Timestamptz,
         authenticated_at -> Nullable<Timestamptz>,
         device_name -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    admin_totp (admin_id) {
+        admin_id -> Uuid,
+        sealed_secret -> Bytea,
+        confirmed_at -> Nullable<Timestamptz>,
+        last_step -> Nullable<Int8>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
     }
 }
 
@@ -362,9 +405,13 @@ diesel::table! {
     }
 }
 
+diesel::joinable!(admin_login_challenges -> admins (admin_id));
+diesel::joinable!(admin_password_resets -> admins (admin_id));
+diesel::joinable!(admin_recovery_codes -> admins (admin_id));
 diesel::joinable!(admin_roles -> admins (admin_id));
 diesel::joinable!(admin_roles -> roles (role_id));
 diesel::joinable!(admin_sessions -> admins (account_id));
+diesel::joinable!(admin_totp -> admins (admin_id));
 diesel::joinable!(invitation_roles -> invitations (invitation_id));
 diesel::joinable!(invitation_roles -> roles (role_id));
 diesel::joinable!(invitations -> admins (invited_by));
@@ -379,8 +426,12 @@ diesel::joinable!(user_totp -> users (user_id));
 diesel::joinable!(users -> admins (status_changed_by));
 
 diesel::allow_tables_to_appear_in_same_query!(
+    admin_login_challenges,
+    admin_password_resets,
+    admin_recovery_codes,
     admin_roles,
     admin_sessions,
+    admin_totp,
     admins,
     audit_logs,
     audit_seals,

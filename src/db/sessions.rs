@@ -14,6 +14,30 @@ pub enum Realm {
     Backoffice,
 }
 
+/// An account of either realm.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Account {
+    User(Uuid),
+    Admin(Uuid),
+}
+
+impl Account {
+    #[must_use]
+    pub fn id(self) -> Uuid {
+        match self {
+            Self::User(id) | Self::Admin(id) => id,
+        }
+    }
+
+    #[must_use]
+    pub fn realm(self) -> Realm {
+        match self {
+            Self::User(_) => Realm::Client,
+            Self::Admin(_) => Realm::Backoffice,
+        }
+    }
+}
+
 /// The same statement on the realm's own table.
 macro_rules! on {
     ($realm:expr, $table:ident => $statement:expr) => {

@@ -40,6 +40,8 @@ impl What {
             Self::Tokens => vec![
                 (Stale::OneTimeCodes, TimeDelta::days(1)),
                 (Stale::LoginChallenges, TimeDelta::days(1)),
+                (Stale::StaffLoginChallenges, TimeDelta::days(1)),
+                (Stale::StaffPasswordResets, TimeDelta::days(1)),
             ],
             // Staff want to see what somebody did lately.
             Self::Sessions => vec![

@@ -8,6 +8,7 @@ mod mail;
 pub mod metrics;
 mod registry;
 mod scheduler;
+mod staff;
 mod users;
 pub mod worker;
 
@@ -21,6 +22,7 @@ use crate::services::{
     mails::DeliverMail,
     notices::{Notice, Notify},
     reactions::SendWelcome,
+    staff_recovery::SendStaffPasswordReset,
 };
 use audit::{DropOld, MakePartitions, Seal};
 use cleanup::{CleanUp, What};
@@ -38,6 +40,7 @@ pub fn registry() -> Registry {
         .handle::<AnswerRegistration>()
         .handle::<SendVerificationCode>()
         .handle::<SendPasswordReset>()
+        .handle::<SendStaffPasswordReset>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {
             let session_id = event.session_id;

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::db::{
     Origin,
-    sessions::Realm,
+    sessions::{Account, Realm},
     user_one_time_codes::{self, Purpose},
     users::{self, NewUser, ProfileChanges, User, UserStatus},
 };
@@ -163,7 +163,7 @@ pub async fn reset_password(
     let right = one_time_codes::consume(core, &mut tx, id, purpose, token).await?;
     right.ok_or(Code::InvalidResetToken)?;
     let name = user.name.as_deref().unwrap_or_default();
-    let has_factor = second_factor::is_enabled(&mut tx, id).await?;
+    let has_factor = second_factor::is_enabled(&mut tx, Account::User(id)).await?;
     policy.check("new_password", password, &[&user.email, name], has_factor)?;
     users::set_password(&mut tx, id, &hash, policy.needs_factor(password), now).await?;
     users::set_email_verified(&mut tx, id, now).await?;
@@ -197,7 +197,7 @@ pub async fn change_password(
     let name = user.name.as_deref().unwrap_or_default();
     let policy = core.passwords.policy;
     let check = |has_factor| policy.check("new_password", new, &[&user.email, name], has_factor);
-    check(second_factor::is_enabled(&mut *core.db.conn().await?, user.id).await?)?;
+    check(second_factor::is_enabled(&mut *core.db.conn().await?, Account::User(user.id)).await?)?;
     let hash = core.passwords.hash(new).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (user.id, tx.now);
@@ -208,7 +208,7 @@ pub async fn change_password(
     }
     let needs_factor = policy.needs_factor(new);
     if needs_factor {
-        check(second_factor::is_enabled(&mut tx, id).await?)?;
+        check(second_factor::is_enabled(&mut tx, Account::User(id)).await?)?;
     }
     users::set_password(&mut tx, id, &hash, needs_factor, now).await?;
     core.client_sessions.end_all(&mut tx, id, Some(session_id)).await?;

@@ -125,7 +125,7 @@ catalogue! {
     InvalidSecondFactor = 1111, Invalid, "invalid_second_factor", "The code is not valid. Wait for the next one.";
     /// The account has a second factor: the password alone proves nothing.
     SecondFactorRequired = 1112, Forbidden, "second_factor_required", "Enter a code of your second factor.";
-    /// Prove first, with `step_up_user`, who you are.
+    /// Prove first, with `step_up_user` or `step_up_admin`, who you are.
     StepUpRequired = 1113, Forbidden, "step_up_required", "Confirm first that it is you.";
     /// Disable the second factor before another one is set up.
     SecondFactorEnabled = 1114, Conflict, "second_factor_enabled", "A second factor is set up already.";
@@ -133,6 +133,8 @@ catalogue! {
     SecondFactorNotEnabled = 1115, Conflict, "second_factor_not_enabled", "No second factor is set up.";
     /// Choose a longer password first.
     PasswordNeedsFactor = 1116, Conflict, "password_needs_factor", "The password is too short to do without a second factor.";
+    /// Set a second factor up: until then nothing else is open.
+    SecondFactorSetupRequired = 1117, Forbidden, "second_factor_setup_required", "Set up a second factor first.";
     /// The account is not to be deleted.
     DeletionNotRequested = 1120, Conflict, "deletion_not_requested", "This account is not going to be deleted.";
     /// Only active users can be suspended.

@@ -1,6 +1,7 @@
 //! Business rules, authorization and transaction boundaries. Nothing here knows of HTTP.
 
 pub mod accounts;
+pub mod admin_sessions;
 pub mod audit;
 pub mod change_email;
 pub mod cursors;
@@ -35,7 +36,10 @@ pub mod sessions;
 pub mod sign_in;
 pub mod staff;
 pub mod staff_accounts;
+mod staff_notices;
 pub mod staff_pages;
+pub mod staff_recovery;
+pub mod staff_sign_in;
 pub mod tokens;
 pub mod users;
 
@@ -45,7 +49,10 @@ use chrono::TimeDelta;
 
 use crate::{
     adapters::{clock::Clock, random::Random, redis::Kept, storage::Storage},
-    db::{Bus, Db},
+    db::{
+        Bus, Db,
+        sessions::{Account, Realm},
+    },
     telemetry::metrics::Metrics,
 };
 
@@ -69,6 +76,9 @@ pub struct Core {
     pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,
     pub second_factors: Arc<second_factor::SecondFactors>,
+    pub staff_second_factors: Arc<second_factor::SecondFactors>,
+    /// Whether staff can do nothing before they have a second factor.
+    pub staff_factor_required: bool,
     pub cursors: Arc<cursors::CursorKey>,
     pub client_sessions: Arc<sessions::Sessions>,
     pub staff_sessions: Arc<sessions::Sessions>,
@@ -83,4 +93,22 @@ pub struct Core {
     pub live_settings: Arc<live_settings::LiveSettings>,
     pub health: Arc<health::Health>,
     pub metrics: Metrics,
+}
+
+impl Core {
+    /// The sessions of a realm.
+    fn sessions(&self, realm: Realm) -> &sessions::Sessions {
+        match realm {
+            Realm::Client => &self.client_sessions,
+            Realm::Backoffice => &self.staff_sessions,
+        }
+    }
+
+    /// The keys of an account's second factor.
+    fn factors(&self, account: Account) -> &second_factor::SecondFactors {
+        match account.realm() {
+            Realm::Client => &self.second_factors,
+            Realm::Backoffice => &self.staff_second_factors,
+        }
+    }
 }

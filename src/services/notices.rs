@@ -71,7 +71,8 @@ impl Notice {
         }
     }
 
-    fn template(&self) -> Template {
+    /// As which mail it is told.
+    pub(super) fn template(&self) -> Template {
         match self {
             Self::NewDevice { .. } => Template::NewDevice,
             Self::PasswordChanged => Template::PasswordChanged,

@@ -45,6 +45,8 @@ macro_rules! catalogue {
 pub trait Need: Send + Sync + 'static {
     /// `None`: nothing, for what one does with one's own account.
     const PERMISSION: Option<Permission>;
+    /// Whether it is open where a second factor is a must, and there is none yet.
+    const BEFORE_FACTOR: bool = false;
 }
 
 /// One's own account, for which no permission is needed.
@@ -53,6 +55,15 @@ pub struct OwnAccount;
 
 impl Need for OwnAccount {
     const PERMISSION: Option<Permission> = None;
+}
+
+/// The setting up of one's own second factor.
+#[derive(Debug, Clone, Copy)]
+pub struct SecondFactorSetup;
+
+impl Need for SecondFactorSetup {
+    const PERMISSION: Option<Permission> = None;
+    const BEFORE_FACTOR: bool = true;
 }
 
 catalogue! {

@@ -1,4 +1,4 @@
-//! The second factor of users: one-time codes by time (TOTP, RFC 6238), and recovery codes for who
+//! The second factor of users and of staff: one-time codes by time (TOTP, RFC 6238), and recovery codes for who
 //! has lost the device (ASVS 5.0, 6.5; look-up secrets in NIST SP 800-63B-4, 3.1.2).
 
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -14,12 +14,15 @@ use super::{
     audit::{self, Entry, Subject},
     events::{FactorChange, SecondFactorChanged},
     limits::{Action, Who},
+    notices::Notice,
     sealing::SealingKey,
+    staff_notices,
     tokens::derive_key,
 };
 use crate::db::{
-    Conn, Origin, Tx, user_recovery_codes, user_totp,
-    users::{self, User},
+    Conn, Origin, Tx, admins, recovery_codes,
+    sessions::{Account, Realm},
+    totp, users,
 };
 
 /// How long a new secret waits for its first code.
@@ -29,7 +32,7 @@ const SECRET_LENGTH: usize = 20;
 /// How many recovery codes there are.
 pub const RECOVERY_CODES: usize = 10;
 
-/// The keys of all second factors, and what authenticator apps show.
+/// The keys of all second factors of a realm, and what authenticator apps show.
 pub struct SecondFactors {
     sealing: SealingKey,
     recovery: hmac::Key,
@@ -40,8 +43,12 @@ pub struct SecondFactors {
 impl SecondFactors {
     /// Derives the keys from the secret of what is stored.
     #[must_use]
-    pub fn new(secret: &SecretString, product: &str) -> Self {
-        let key = |kind| derive_key(secret, "twofold-client", kind);
+    pub fn new(realm: Realm, secret: &SecretString, product: &str) -> Self {
+        let realm = match realm {
+            Realm::Client => "twofold-client",
+            Realm::Backoffice => "twofold-backoffice",
+        };
+        let key = |kind| derive_key(secret, realm, kind);
         Self {
             sealing: SealingKey::new(&key("second factors")),
             recovery: hmac::Key::new(hmac::HMAC_SHA256, &key("recovery codes")),
@@ -79,7 +86,7 @@ pub struct Enrolment {
     pub expires_at: DateTime<Utc>,
 }
 
-/// A user's second factor as the user sees it.
+/// A second factor as its owner sees it.
 #[derive(Debug, Clone, Copy)]
 pub struct Status {
     /// Since when it is asked for; `None`: there is none.
@@ -88,34 +95,39 @@ pub struct Status {
     pub recovery_codes: i64,
 }
 
-/// What a user has.
+/// What an account has.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn status(core: &Core, user_id: Uuid) -> Result<Status> {
+pub async fn status(core: &Core, account: Account) -> Result<Status> {
     let mut conn = core.db.conn().await?;
-    let totp = user_totp::find(&mut conn, user_id).await?;
-    let recovery_codes = user_recovery_codes::count(&mut conn, user_id).await?;
-    Ok(Status { enabled_at: totp.and_then(|totp| totp.confirmed_at), recovery_codes })
+    let found = totp::find(&mut conn, account).await?;
+    let recovery_codes = recovery_codes::count(&mut conn, account).await?;
+    Ok(Status { enabled_at: found.and_then(|totp| totp.confirmed_at), recovery_codes })
 }
 
 /// Makes a new secret, which counts once a code of it was confirmed.
 ///
 /// # Errors
 /// [`Code::SecondFactorEnabled`].
-pub async fn begin(core: &Core, origin: &Origin, user: &User) -> Result<Enrolment> {
-    let factors = &core.second_factors;
+pub async fn begin(
+    core: &Core,
+    origin: &Origin,
+    account: Account,
+    email: &str,
+) -> Result<Enrolment> {
+    let factors = core.factors(account);
     let secret = core.random.bytes::<SECRET_LENGTH>();
-    let totp = factors.totp(secret.to_vec(), &user.email)?;
-    let sealed = factors.sealing.seal(core.random.bytes(), user.id.as_bytes(), &secret)?;
-    let uri = totp.to_url().map_err(|error| ServiceError::internal(error.to_string()))?;
+    let made = factors.totp(secret.to_vec(), email)?;
+    let sealed = factors.sealing.seal(core.random.bytes(), account.id().as_bytes(), &secret)?;
+    let uri = made.to_url().map_err(|error| ServiceError::internal(error.to_string()))?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    if !user_totp::begin(&mut tx, user.id, &sealed, now).await? {
+    if !totp::begin(&mut tx, account, &sealed, now).await? {
         return Err(Code::SecondFactorEnabled.into());
     }
     tx.commit().await?;
-    let (secret, qr_code) = (totp.secret().to_base32(), picture(&uri)?);
+    let (secret, qr_code) = (made.secret().to_base32(), picture(&uri)?);
     Ok(Enrolment { secret, uri, qr_code, expires_at: now + ENROLMENT_LIFE })
 }
 
@@ -133,26 +145,26 @@ fn picture(text: &str) -> Result<String> {
 pub async fn confirm(
     core: &Core,
     origin: &Origin,
-    user_id: Uuid,
+    account: Account,
     session_id: Uuid,
     code: &str,
 ) -> Result<Vec<String>> {
     core.limits.check(origin, Action::Code, Who::Session(session_id)).await?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let found = user_totp::find(&mut tx, user_id).await?.ok_or(Code::SecondFactorNotEnabled)?;
+    let found = totp::find(&mut tx, account).await?.ok_or(Code::SecondFactorNotEnabled)?;
     if found.confirmed_at.is_some() {
         return Err(Code::SecondFactorEnabled.into());
     }
     if now - found.created_at > ENROLMENT_LIFE {
         return Err(Code::SecondFactorNotEnabled.into());
     }
-    if !use_totp(core, &mut tx, user_id, found, code).await? {
+    if !use_totp(core, &mut tx, account, found, code).await? {
         return Err(Code::InvalidSecondFactor.into());
     }
-    user_totp::confirm(&mut tx, user_id, now).await?;
-    let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
-    tell(core, &mut tx, user_id, FactorChange::Enabled).await?;
+    totp::confirm(&mut tx, account, now).await?;
+    let codes = replace_recovery_codes(core, &mut tx, account).await?;
+    tell(core, &mut tx, account, FactorChange::Enabled).await?;
     tx.commit().await?;
     Ok(codes)
 }
@@ -161,17 +173,31 @@ pub async fn confirm(
 ///
 /// # Errors
 /// [`Code::SecondFactorNotEnabled`], or [`Code::PasswordNeedsFactor`].
-pub async fn disable(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> {
+pub async fn disable(core: &Core, origin: &Origin, account: Account) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
-    let user = users::lock(&mut tx, user_id).await?.ok_or(Code::SessionEnded)?;
-    require(&mut tx, user_id).await?;
-    if user.password_needs_factor {
+    let needs_factor = match account {
+        Account::User(id) => users::lock(&mut tx, id).await?.map(|user| user.password_needs_factor),
+        // Their passwords are long enough.
+        Account::Admin(id) => admins::lock(&mut tx, id).await?.map(|_| false),
+    };
+    let needs_factor = needs_factor.ok_or(Code::SessionEnded)?;
+    require(&mut tx, account).await?;
+    if needs_factor {
         return Err(Code::PasswordNeedsFactor.into());
     }
-    user_totp::delete(&mut tx, user_id).await?;
-    user_recovery_codes::delete(&mut tx, user_id).await?;
-    tell(core, &mut tx, user_id, FactorChange::Disabled).await?;
+    remove(core, &mut tx, account).await?;
     Ok(tx.commit().await?)
+}
+
+/// The same, whatever password there is.
+///
+/// # Errors
+/// [`Code::SecondFactorNotEnabled`].
+pub(super) async fn remove(core: &Core, tx: &mut Tx, account: Account) -> Result<()> {
+    require(tx, account).await?;
+    totp::delete(tx, account).await?;
+    recovery_codes::delete(tx, account).await?;
+    tell(core, tx, account, FactorChange::Disabled).await
 }
 
 /// Makes new recovery codes in place of all others, and returns them: they are shown this once.
@@ -181,65 +207,85 @@ pub async fn disable(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> 
 pub async fn renew_recovery_codes(
     core: &Core,
     origin: &Origin,
-    user_id: Uuid,
+    account: Account,
 ) -> Result<Vec<String>> {
     let mut tx = core.db.begin(origin).await?;
-    require(&mut tx, user_id).await?;
-    let codes = replace_recovery_codes(core, &mut tx, user_id).await?;
-    tell(core, &mut tx, user_id, FactorChange::RecoveryCodesRenewed).await?;
+    require(&mut tx, account).await?;
+    let codes = replace_recovery_codes(core, &mut tx, account).await?;
+    tell(core, &mut tx, account, FactorChange::RecoveryCodesRenewed).await?;
     tx.commit().await?;
     Ok(codes)
 }
 
-async fn tell(core: &Core, tx: &mut Tx, user_id: Uuid, change: FactorChange) -> Result<()> {
-    let action = match change {
-        FactorChange::Enabled => audit::Action::UserFactorEnabled,
-        FactorChange::Disabled => audit::Action::UserFactorDisabled,
-        FactorChange::RecoveryCodesRenewed => audit::Action::UserRecoveryCodesRenewed,
+async fn tell(core: &Core, tx: &mut Tx, account: Account, change: FactorChange) -> Result<()> {
+    let (user, admin) = match change {
+        FactorChange::Enabled => {
+            (audit::Action::UserFactorEnabled, audit::Action::AdminFactorEnabled)
+        }
+        FactorChange::Disabled => {
+            (audit::Action::UserFactorDisabled, audit::Action::AdminFactorDisabled)
+        }
+        FactorChange::RecoveryCodesRenewed => {
+            (audit::Action::UserRecoveryCodesRenewed, audit::Action::AdminRecoveryCodesRenewed)
+        }
     };
-    audit::record(core, tx, Entry::new(action, Subject::User(user_id))).await?;
-    core.jobs.publish(core, tx, &SecondFactorChanged { user_id, change }).await
+    match account {
+        Account::User(user_id) => {
+            audit::record(core, tx, Entry::new(user, Subject::User(user_id))).await?;
+            core.jobs.publish(core, tx, &SecondFactorChanged { user_id, change }).await
+        }
+        Account::Admin(admin_id) => {
+            core.staff_sessions.check.changes(tx, admin_id);
+            audit::record(core, tx, Entry::new(admin, Subject::Admin(admin_id))).await?;
+            staff_notices::send(core, tx, admin_id, Notice::from(change).template()).await
+        }
+    }
 }
 
-async fn require(tx: &mut Tx, user_id: Uuid) -> Result<()> {
-    if is_enabled(tx, user_id).await? { Ok(()) } else { Err(Code::SecondFactorNotEnabled.into()) }
+async fn require(tx: &mut Tx, account: Account) -> Result<()> {
+    if is_enabled(tx, account).await? { Ok(()) } else { Err(Code::SecondFactorNotEnabled.into()) }
 }
 
-async fn replace_recovery_codes(core: &Core, tx: &mut Tx, user_id: Uuid) -> Result<Vec<String>> {
+async fn replace_recovery_codes(core: &Core, tx: &mut Tx, account: Account) -> Result<Vec<String>> {
     let codes: Vec<String> = (0..RECOVERY_CODES).map(|_| core.random.recovery_code()).collect();
-    let hashes = codes.iter().map(|code| core.second_factors.hash(&plain(code))).collect();
+    let hashes = codes.iter().map(|code| core.factors(account).hash(&plain(code))).collect();
     let now = tx.now;
-    user_recovery_codes::replace(tx, user_id, hashes, now).await?;
+    recovery_codes::replace(tx, account, hashes, now).await?;
     Ok(codes)
 }
 
-/// Whether a user's sign-in needs a second factor.
-pub(super) async fn is_enabled(conn: &mut Conn, user_id: Uuid) -> Result<bool> {
-    let found = user_totp::find(conn, user_id).await?;
+/// Whether a sign-in needs a second factor.
+pub(super) async fn is_enabled(conn: &mut Conn, account: Account) -> Result<bool> {
+    let found = totp::find(conn, account).await?;
     Ok(found.is_some_and(|totp| totp.confirmed_at.is_some()))
 }
 
 /// Uses a code of the factor up, or a recovery code; `false` for any other, and where there is no
 /// factor.
-pub(super) async fn consume(core: &Core, tx: &mut Tx, user_id: Uuid, code: &str) -> Result<bool> {
-    let found = user_totp::find(tx, user_id).await?;
-    let Some(totp) = found.filter(|totp| totp.confirmed_at.is_some()) else { return Ok(false) };
+pub(super) async fn consume(
+    core: &Core,
+    tx: &mut Tx,
+    account: Account,
+    code: &str,
+) -> Result<bool> {
+    let found = totp::find(tx, account).await?;
+    let Some(found) = found.filter(|totp| totp.confirmed_at.is_some()) else { return Ok(false) };
     if code.len() == 6 {
-        return use_totp(core, tx, user_id, totp, code).await;
+        return use_totp(core, tx, account, found, code).await;
     }
-    let hash = core.second_factors.hash(&plain(code));
-    Ok(user_recovery_codes::consume(tx, user_id, &hash).await?)
+    let hash = core.factors(account).hash(&plain(code));
+    Ok(recovery_codes::consume(tx, account, &hash).await?)
 }
 
 async fn use_totp(
     core: &Core,
     tx: &mut Tx,
-    user_id: Uuid,
-    found: user_totp::Totp,
+    account: Account,
+    found: totp::Totp,
     code: &str,
 ) -> Result<bool> {
-    let factors = &core.second_factors;
-    let secret = factors.sealing.open(user_id.as_bytes(), found.sealed_secret);
+    let factors = core.factors(account);
+    let secret = factors.sealing.open(account.id().as_bytes(), found.sealed_secret);
     let secret = secret.ok_or_else(|| {
         ServiceError::internal(
             "a second factor was sealed under another secret: see auth.data_secret",
@@ -248,7 +294,7 @@ async fn use_totp(
     let now = u64::try_from(tx.now.timestamp()).map_err(ServiceError::internal)?;
     let Some(step) = factors.totp(secret, "")?.check(code, now) else { return Ok(false) };
     let (step, now) = (i64::try_from(step).map_err(ServiceError::internal)?, tx.now);
-    Ok(user_totp::use_step(tx, user_id, step, now).await?)
+    Ok(totp::use_step(tx, account, step, now).await?)
 }
 
 /// A recovery code as people may type it.

@@ -56,6 +56,8 @@ pub struct OpenSession {
     pub expires_at: DateTime<Utc>,
     /// When the account last proved who it is, as far as is known.
     pub authenticated_at: DateTime<Utc>,
+    /// Of staff: whether they have set one up.
+    pub has_second_factor: bool,
     /// Of staff.
     pub permissions: Permissions,
 }
@@ -164,6 +166,7 @@ impl SessionCheck {
             account_id: found.account_id,
             expires_at: found.expires_at,
             authenticated_at: found.authenticated_at.unwrap_or(found.created_at),
+            has_second_factor: found.has_second_factor,
             permissions: Permissions::granted_by(&found.grants),
         };
         self.keep(claims.sid, session, as_of);
@@ -263,7 +266,13 @@ mod tests {
     fn session() -> OpenSession {
         let (account_id, time) = (Uuid::from_u128(2), DateTime::UNIX_EPOCH);
         let permissions = Permissions::of(&[Permission::UsersRead]);
-        OpenSession { account_id, expires_at: time, authenticated_at: time, permissions }
+        OpenSession {
+            account_id,
+            expires_at: time,
+            authenticated_at: time,
+            has_second_factor: true,
+            permissions,
+        }
     }
 
     #[test]

@@ -19,9 +19,8 @@ use super::{
 use crate::{
     adapters::random::Random,
     db::{
-        Origin, Tx,
-        sessions::{self, NewSession, Realm, RefreshToken, Seen, Session},
-        user_login_challenges,
+        Origin, Tx, login_challenges,
+        sessions::{self, Account, NewSession, Realm, RefreshToken, Seen, Session},
     },
 };
 
@@ -273,9 +272,11 @@ impl Sessions {
     /// When the database fails.
     pub async fn end_all(&self, tx: &mut Tx, account_id: Uuid, except: Option<Uuid>) -> Result<()> {
         let now = tx.now;
-        if self.realm == Realm::Client {
-            user_login_challenges::delete_all(tx, account_id).await?;
-        }
+        let account = match self.realm {
+            Realm::Client => Account::User(account_id),
+            Realm::Backoffice => Account::Admin(account_id),
+        };
+        login_challenges::delete_all(tx, account).await?;
         sessions::revoke_all(tx, self.realm, account_id, except, now).await?;
         self.check.changes(tx, account_id);
         Ok(())

@@ -15,9 +15,9 @@ use super::{
     tokens::{Subject, TokenKind},
 };
 use crate::db::{
-    Origin, Tx,
-    sessions::{self, Realm},
-    user_login_challenges::{self as challenges, NewChallenge},
+    Origin, Tx, admins,
+    login_challenges::{self as challenges, LoginChallenge, NewChallenge},
+    sessions::{self, Account, Realm},
     users::{self, User, UserStatus},
 };
 
@@ -89,8 +89,9 @@ pub async fn login(
         return Err(Code::AccountSuspended.into());
     }
     let (device_id, device_name) = (device.known_to(core, user.id), device.name.as_deref());
-    let outcome = if second_factor::is_enabled(&mut tx, user.id).await? {
-        Outcome::Challenged(challenge(core, &mut tx, &user, device_id, device_name).await?)
+    let outcome = if second_factor::is_enabled(&mut tx, Account::User(user.id)).await? {
+        let account = Account::User(user.id);
+        Outcome::Challenged(challenge(core, &mut tx, account, device_id, device_name).await?)
     } else {
         Outcome::SignedIn(open(core, &mut tx, &user, device_id, device_name).await?)
     };
@@ -129,29 +130,53 @@ pub(super) async fn lock_by_password(
     Ok(user.map(|user| (tx, user)))
 }
 
-async fn challenge(
+/// Has a sign-in whose password was right wait for the second factor.
+///
+/// # Errors
+/// When the database fails.
+pub(super) async fn challenge(
     core: &Core,
     tx: &mut Tx,
-    user: &User,
+    account: Account,
     device_id: Option<Uuid>,
     device_name: Option<&str>,
 ) -> Result<Challenge> {
     let now = tx.now;
     let (id, expires_at) = (core.random.id(now), now + CHALLENGE_LIFE);
-    let new = NewChallenge {
-        id,
-        user_id: user.id,
-        attempts: CHALLENGE_ATTEMPTS,
-        device_id,
-        device_name,
-        expires_at,
-        now,
-    };
+    let attempts = CHALLENGE_ATTEMPTS;
+    let new = NewChallenge { id, account, attempts, device_id, device_name, expires_at, now };
     challenges::insert(tx, new).await?;
-    let subject = Subject { account_id: user.id, session_id: id };
-    let tokens = &core.client_sessions.tokens;
+    let subject = Subject { account_id: account.id(), session_id: id };
+    let tokens = &core.sessions(account.realm()).tokens;
     let token = tokens.sign(TokenKind::Challenge, subject, id, now, expires_at)?;
     Ok(Challenge { token, expires_in: CHALLENGE_LIFE.num_seconds() })
+}
+
+/// Uses up a challenge by a code. A wrong one is counted.
+///
+/// # Errors
+/// [`Code::InvalidSecondFactor`] or [`Code::TooManyRequests`].
+pub(super) async fn answer(
+    core: &Core,
+    mut tx: Tx,
+    account: Account,
+    challenge: &LoginChallenge,
+    code: &str,
+) -> Result<Tx> {
+    // By account, not by challenge: who has the password gets as many of those as he likes.
+    let who = match challenge.device_id {
+        Some(device_id) => Who::Device { account_id: account.id(), device_id },
+        None => Who::Account(account.id()),
+    };
+    let (origin, now) = (tx.origin.clone(), tx.now);
+    core.limits.check(&origin, Action::Code, who).await?;
+    if !second_factor::consume(core, &mut tx, account, code).await? {
+        challenges::count_attempt(&mut tx, account, challenge.id, now).await?;
+        tx.commit().await?;
+        return Err(Code::InvalidSecondFactor.into());
+    }
+    challenges::delete(&mut tx, account, challenge.id).await?;
+    Ok(tx)
 }
 
 /// Opens the session of a sign-in that waited for the second factor: a code of it, or a recovery
@@ -173,23 +198,13 @@ pub async fn complete(
     let now = tx.now;
     // The user first, as everywhere: the other way round two requests could wait for each other.
     let user = users::lock(&mut tx, claims.sub).await?.ok_or(Code::ChallengeEnded)?;
-    let found = challenges::lock(&mut tx, user.id, claims.sid, now).await?;
-    let challenge = found.ok_or(Code::ChallengeEnded)?;
+    let account = Account::User(user.id);
+    let challenge = challenges::lock(&mut tx, account, claims.sid, now).await?;
+    let challenge = challenge.ok_or(Code::ChallengeEnded)?;
     if user.status == UserStatus::Suspended {
         return Err(Code::AccountSuspended.into());
     }
-    // By account, not by challenge: who has the password gets as many of those as he likes.
-    let who = match challenge.device_id {
-        Some(device_id) => Who::Device { account_id: user.id, device_id },
-        None => Who::Account(user.id),
-    };
-    core.limits.check(origin, Action::Code, who).await?;
-    if !second_factor::consume(core, &mut tx, user.id, code).await? {
-        challenges::count_attempt(&mut tx, challenge.id, now).await?;
-        tx.commit().await?;
-        return Err(Code::InvalidSecondFactor.into());
-    }
-    challenges::delete(&mut tx, challenge.id).await?;
+    let mut tx = answer(core, tx, account, &challenge, code).await?;
     let name = challenge.device_name.as_deref();
     let signed_in = open(core, &mut tx, &user, challenge.device_id, name).await?;
     tx.commit().await?;
@@ -223,7 +238,7 @@ pub enum Proof {
     Code(String),
 }
 
-/// Proves once more who the signed-in user is; returns until when that counts.
+/// Proves once more who is signed in, whose password has this hash; returns until when that counts.
 ///
 /// # Errors
 /// [`Code::InvalidCredentials`] or [`Code::InvalidSecondFactor`]; [`Code::SecondFactorRequired`] for
@@ -232,7 +247,8 @@ pub enum Proof {
 pub async fn step_up(
     core: &Core,
     origin: &Origin,
-    user: &User,
+    account: Account,
+    password_hash: &str,
     session_id: Uuid,
     proof: &Proof,
 ) -> Result<DateTime<Utc>> {
@@ -242,23 +258,29 @@ pub async fn step_up(
     };
     core.limits.check(origin, action, Who::Session(session_id)).await?;
     if let Proof::Password(password) = proof
-        && !core.passwords.verify(password, Some(&user.password_hash)).await?
+        && !core.passwords.verify(password, Some(password_hash)).await?
     {
         return Err(Code::InvalidCredentials.into());
     }
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    users::lock(&mut tx, user.id).await?.ok_or(Code::SessionEnded)?;
+    let is_there = match account {
+        Account::User(id) => users::lock(&mut tx, id).await?.is_some(),
+        Account::Admin(id) => admins::lock(&mut tx, id).await?.is_some(),
+    };
+    if !is_there {
+        return Err(Code::SessionEnded.into());
+    }
     match proof {
-        Proof::Password(_) if second_factor::is_enabled(&mut tx, user.id).await? => {
+        Proof::Password(_) if second_factor::is_enabled(&mut tx, account).await? => {
             return Err(Code::SecondFactorRequired.into());
         }
-        Proof::Code(code) if !second_factor::consume(core, &mut tx, user.id, code).await? => {
+        Proof::Code(code) if !second_factor::consume(core, &mut tx, account, code).await? => {
             return Err(Code::InvalidSecondFactor.into());
         }
         Proof::Password(_) | Proof::Code(_) => {}
     }
-    sessions::set_authenticated(&mut tx, core.client_sessions.realm, session_id, now).await?;
+    sessions::set_authenticated(&mut tx, account.realm(), session_id, now).await?;
     tx.commit().await?;
     Ok(now + RECENT)
 }

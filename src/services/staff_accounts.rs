@@ -25,10 +25,13 @@ pub async fn list(
     request: ListRequest<AdminSort>,
 ) -> Result<Listed<Member>> {
     let reading = core.cursors.start(request, filter)?;
-    let mut conn = core.db.conn().await?;
-    let total =
-        if reading.is_counted() { Some(admins::count(&mut conn, filter).await?) } else { None };
-    let rows = admins::list(&mut conn, filter, &reading.window).await?;
+    let (mut conn, now) = (core.db.conn().await?, core.clock.now());
+    let total = if reading.is_counted() {
+        Some(admins::count(&mut conn, filter, now).await?)
+    } else {
+        None
+    };
+    let rows = admins::list(&mut conn, filter, now, &reading.window).await?;
     reading.finish(rows, total)
 }
 

@@ -35,6 +35,26 @@ EXCEPTIONS = {
         "invalid_second_factor": "which code is right is no matter of form",
         "required": "a closed schema without alternatives can't say that one of both is needed",
     },
+    "accept_invitation": {
+        "invalid_invitation": "which token is right is no matter of form",
+        "common": "a schema can't list all common passwords",
+        "length": "the settings may ask for more characters than the document",
+    },
+    "create_invitation": {"unknown_role": "which roles there are is no matter of form"},
+    "update_admin": {"unknown_role": "which roles there are is no matter of form"},
+    "confirm_admin_totp": {"invalid_second_factor": "which code is right is no matter of form"},
+    "login_admin_with_second_factor": {
+        "invalid_second_factor": "which code is right is no matter of form",
+    },
+    "step_up_admin": {
+        "invalid_second_factor": "which code is right is no matter of form",
+        "required": "a closed schema without alternatives can't say that one of both is needed",
+    },
+    "reset_admin_password": {
+        "invalid_reset_token": "which token is right is no matter of form",
+        "common": "a schema can't list all common passwords",
+        "length": "the settings may ask for more characters than the document",
+    },
     "change_release_settings": {
         "repeated": "a schema can't say that no two items may be of the same platform",
         "order": "a schema can't compare versions",

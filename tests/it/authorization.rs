@@ -33,15 +33,17 @@ enum Access {
     Public,
     /// Users, on what is theirs.
     User,
+    /// Staff, also where a second factor is a must and they have none yet.
+    Setup,
     /// Staff, on their own account.
     Own,
     /// Staff with the permission that the document names.
     Staff,
 }
 
-use Access::{Own, Public, Staff, User};
+use Access::{Own, Public, Setup, Staff, User};
 
-const OPERATIONS: [(&str, Access); 84] = [
+const OPERATIONS: [(&str, Access); 99] = [
     ("register_user", Public),
     ("verify_email", Public),
     ("resend_code", Public),
@@ -73,8 +75,23 @@ const OPERATIONS: [(&str, Access); 84] = [
     ("get_health", Public),
     ("get_release", Public),
     ("login_admin", Public),
+    ("login_admin_with_second_factor", Public),
+    ("forgot_admin_password", Public),
+    ("reset_admin_password", Public),
+    ("list_current_admin_sessions", Own),
+    ("end_current_admin_session", Own),
+    ("list_admin_sessions", Staff),
+    ("end_admin_sessions", Staff),
+    ("force_admin_password_reset", Staff),
+    ("remove_admin_second_factor", Staff),
+    ("step_up_admin", Setup),
+    ("get_admin_second_factor", Setup),
+    ("begin_admin_totp", Setup),
+    ("confirm_admin_totp", Setup),
+    ("disable_admin_totp", Own),
+    ("renew_admin_recovery_codes", Own),
     ("refresh_admin_session", Public),
-    ("logout_admin", Own),
+    ("logout_admin", Setup),
     ("get_current_admin", Own),
     ("change_admin_password", Own),
     ("list_admins", Staff),
@@ -198,16 +215,17 @@ fn expected(
 ) -> Option<(u16, &'static str)> {
     use Identity::*;
     let not_valid_here = Some((401, "invalid_token"));
-    if let (Own | Staff, Some((_, permissions))) = (access, identity.role()) {
+    if let (Setup | Own | Staff, Some((_, permissions))) = (access, identity.role()) {
         let is_allowed = permission.is_none_or(|permission| permissions.has(permission));
         return (!is_allowed).then_some((403, "permission_denied"));
     }
     match (access, identity) {
         (Public, _) => None,
-        (User | Own | Staff, Anonymous) => Some((401, "unauthenticated")),
-        (User | Own | Staff, Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken) => {
-            not_valid_here
-        }
+        (User | Setup | Own | Staff, Anonymous) => Some((401, "unauthenticated")),
+        (
+            User | Setup | Own | Staff,
+            Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken,
+        ) => not_valid_here,
 
         (User, Owner | OtherUser) => None,
         (User, SuspendedUser) => Some((403, "account_suspended")),
@@ -218,13 +236,13 @@ fn expected(
         }
         (User, ExpiredAdmin | SignedOutAdmin) => not_valid_here,
 
-        (Own | Staff, Owner | OtherUser | SuspendedUser | ExpiredUser | SignedOutUser) => {
+        (Setup | Own | Staff, Owner | OtherUser | SuspendedUser | ExpiredUser | SignedOutUser) => {
             not_valid_here
         }
-        (Own | Staff, ExpiredAdmin) => Some((401, "token_expired")),
-        (Own | Staff, SignedOutAdmin) => Some((401, "session_ended")),
+        (Setup | Own | Staff, ExpiredAdmin) => Some((401, "token_expired")),
+        (Setup | Own | Staff, SignedOutAdmin) => Some((401, "session_ended")),
         (
-            Own | Staff,
+            Setup | Own | Staff,
             SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole,
         ) => {
             unreachable!("decided by the permission")
@@ -293,7 +311,7 @@ impl World {
                 let (origin, email) = (Origin::system("test"), ADMIN.parse().expect("an address"));
                 let password = PASSWORD.into();
                 let opened =
-                    staff_pages::sign_in(&app.core, &origin, &email, &password, None).await;
+                    staff_pages::sign_in(&app.core, &origin, &email, &password, None, None).await;
                 opened.expect("signed in").token.token
             }
         })
@@ -370,7 +388,7 @@ fn c15_every_operation_is_listed_with_whom_it_is_for() {
         // Nothing of the backoffice but what the list names can do without.
         assert_eq!(permission.is_some(), access == Staff, "{id}: a permission");
         match surface {
-            Surface::Client => assert!(![Own, Staff].contains(&access), "{id}"),
+            Surface::Client => assert!(![Setup, Own, Staff].contains(&access), "{id}"),
             Surface::Backoffice => assert_ne!(access, User, "{id}"),
         }
     }
@@ -421,4 +439,35 @@ async fn c15_every_identity_is_let_in_or_refused_as_the_table_says() {
     // The accounts still have the password that they had.
     let body = json!({"email": OWNER, "password": PASSWORD});
     world.app.post("/api/v1/auth/login", body).send().await.data();
+}
+
+/// Where a second factor is a must, who has none yet is let in to set it up, and nowhere else.
+#[tokio::test]
+async fn c15_staff_without_their_second_factor_do_nothing_but_set_it_up() {
+    let app = TestApp::builder().setting("TWOFOLD_STAFF__REQUIRE_SECOND_FACTOR", "true");
+    let app = app.start().await;
+    app.add_admin().await;
+    for Described { id, surface, method, path, example, .. } in operations() {
+        let access = OPERATIONS.iter().find(|(listed, _)| *listed == id).expect("listed").1;
+        if surface != Surface::Backoffice || access == Public {
+            continue;
+        }
+        let token = text(&app.admin_login().await["access_token"]);
+        let path = path.replace("{id}", &Uuid::nil().to_string());
+        let bad = json!({"surely_unknown": 1});
+        let bodies = if access == Setup { [Some(&bad), None] } else { [example.as_ref(), None] };
+        for body in bodies {
+            let request = app.request(method.clone(), &path).bearer(&token);
+            let request = match body {
+                Some(body) => request.json(body),
+                None => request,
+            };
+            let answer = request.send().await;
+            if access == Setup {
+                assert!(![401, 403].contains(&answer.status), "{id}: {}", answer.text);
+                break;
+            }
+            answer.assert_error(403, "second_factor_setup_required");
+        }
+    }
 }

@@ -253,7 +253,7 @@ async fn two_processes_share_their_keys() {
 }
 
 /// POSTs that take no key, each with its reason.
-const WITHOUT_KEY: [(&str, &str); 27] = [
+const WITHOUT_KEY: [(&str, &str); 33] = [
     ("verify_email", "the code works once"),
     ("login_user", "answers with credentials"),
     ("login_user_with_second_factor", "answers with credentials"),
@@ -272,6 +272,12 @@ const WITHOUT_KEY: [(&str, &str); 27] = [
     ("accept_invitation", "the token works once"),
     ("deactivate_admin", "a second time finds the account in another state"),
     ("reactivate_admin", "a second time finds the account in another state"),
+    ("reset_admin_password", "the token works once"),
+    ("login_admin_with_second_factor", "answers with credentials"),
+    ("step_up_admin", "sends nothing, and a second time proves it later"),
+    ("begin_admin_totp", "answers with credentials"),
+    ("confirm_admin_totp", "answers with credentials"),
+    ("renew_admin_recovery_codes", "answers with credentials"),
     ("login_admin", "answers with credentials"),
     ("refresh_admin_session", "answers with credentials"),
     ("logout_admin", "sends nothing, and a second time changes nothing"),

@@ -80,7 +80,9 @@ mod session_check;
 mod sessions;
 mod shutdown;
 mod staff;
+mod staff_factor;
 mod staff_pages;
+mod staff_recovery;
 mod storage;
 mod support;
 #[cfg(target_os = "linux")]

@@ -53,7 +53,7 @@ fn bare_form(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Request {
 }
 
 /// A form, as a browser sends it from our own page.
-fn form(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Request {
+pub fn form(app: &TestApp, path: &str, fields: &[(&str, &str)]) -> Request {
     bare_form(app, path, fields).header("origin", &app.base).header("sec-fetch-site", "same-origin")
 }
 

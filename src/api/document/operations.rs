@@ -103,7 +103,7 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     let id = operation["operationId"].as_str().unwrap_or_default();
     let (login, refresh) = (id.starts_with("login_"), id.starts_with("refresh_"));
     // What the account has or waits for decides about these.
-    let of_account = ["confirm_totp", "confirm_email", "cancel_deletion"];
+    let of_account = ["confirm_totp", "confirm_admin_totp", "confirm_email", "cancel_deletion"];
     let of_account = operation.get("x-step-up").is_some() || of_account.contains(&id);
     let possible = |status: u16| match status {
         408 | 413 | 415 => body,

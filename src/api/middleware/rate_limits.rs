@@ -16,7 +16,7 @@ const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// The operations whose tries are counted. Each calls `Limits::check` in its service.
-pub const COUNTED: [&str; 17] = [
+pub const COUNTED: [&str; 22] = [
     "register_user",
     "verify_email",
     "resend_code",
@@ -31,7 +31,12 @@ pub const COUNTED: [&str; 17] = [
     "change_email",
     "confirm_email",
     "accept_invitation",
+    "forgot_admin_password",
+    "reset_admin_password",
     "login_admin",
+    "login_admin_with_second_factor",
+    "step_up_admin",
+    "confirm_admin_totp",
     "refresh_admin_session",
     "change_admin_password",
 ];

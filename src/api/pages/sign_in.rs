@@ -59,6 +59,8 @@ struct Target {
 struct Credentials {
     email: String,
     password: SecretString,
+    /// Of the second factor.
+    code: Option<String>,
     return_to: Option<String>,
 }
 
@@ -96,13 +98,14 @@ async fn sign_in(
     origin: Origin,
     credentials: Form<Credentials>,
 ) -> Result<Response, ApiError> {
-    let Credentials { email, password, return_to } = credentials.0;
+    let Credentials { email, password, code, return_to } = credentials.0;
+    let code = code.as_deref().map(str::trim).filter(|code| !code.is_empty());
     let return_to = page_or_home(return_to.as_deref());
     let device_token = device_token(request.headers());
     let device_token = device_token.as_ref();
     let outcome = match email.trim().parse::<EmailAddress>() {
         Ok(address) => {
-            staff_pages::sign_in(core.0, &origin, &address, &password, device_token).await
+            staff_pages::sign_in(core.0, &origin, &address, &password, code, device_token).await
         }
         Err(_) => Err(Code::InvalidCredentials.into()),
     };
@@ -120,7 +123,10 @@ async fn sign_in(
         Err(error) => {
             let (name, value, status) = match error.code {
                 // Of every 401 (RFC 9110, 15.5.2); none of the registered schemes is a form.
-                Code::InvalidCredentials => {
+                Code::InvalidCredentials
+                | Code::SecondFactorRequired
+                | Code::InvalidSecondFactor
+                | Code::SecondFactorSetupRequired => {
                     (WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"), StatusCode::UNAUTHORIZED)
                 }
                 Code::TooManyRequests => {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{Tag, roles::RoleName};
 use crate::{
     api::{
-        auth::StaffAuth,
+        auth::{RecentStaffAuth, StaffAuth},
         body::Body,
         envelope::{Answer, ApiResponse, NoContent, Page},
         error::ApiError,
@@ -137,12 +137,16 @@ impl AdminsApi {
         /// Only staff who have the role of this name.
         #[oai(example = "support")]
         role: Query<Option<SearchText>>,
+        /// Only staff who have, or have not, a session that is open.
+        #[oai(example = "online")]
+        online: Query<Option<bool>>,
     ) -> Answer<Page<ManagedAdmin>> {
         let request = table_request(page.0, per_page.0, cursor.0, &sort.0)?;
         let filter = AdminFilter {
             search: q.0.map(|text| text.0),
             status: status.0.map(Into::into),
             role: role.0.map(|text| text.0),
+            online: online.0,
         };
         let found = staff_accounts::list(core.0, &filter, request).await?;
         Ok(ApiResponse::success(found.into()))
@@ -169,7 +173,7 @@ impl AdminsApi {
     #[oai(path = "/:id", method = "patch", operation_id = "update_admin")]
     async fn update(
         &self,
-        auth: StaffAuth<AdminsUpdate>,
+        auth: RecentStaffAuth<AdminsUpdate>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]
@@ -190,7 +194,7 @@ impl AdminsApi {
     #[oai(path = "/:id/deactivate", method = "post", operation_id = "deactivate_admin")]
     async fn deactivate(
         &self,
-        auth: StaffAuth<AdminsUpdate>,
+        auth: RecentStaffAuth<AdminsUpdate>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]
@@ -210,7 +214,7 @@ impl AdminsApi {
     #[oai(path = "/:id/reactivate", method = "post", operation_id = "reactivate_admin")]
     async fn reactivate(
         &self,
-        auth: StaffAuth<AdminsUpdate>,
+        auth: RecentStaffAuth<AdminsUpdate>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]
@@ -230,7 +234,7 @@ impl AdminsApi {
     #[oai(path = "/:id", method = "delete", operation_id = "delete_admin")]
     async fn delete(
         &self,
-        auth: StaffAuth<AdminsDelete>,
+        auth: RecentStaffAuth<AdminsDelete>,
         core: Data<&Arc<Core>>,
         /// The account's identifier.
         #[oai(example = "an_id")]
@@ -255,6 +259,11 @@ fn ada() -> Option<SearchText> {
 #[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
 fn support() -> Option<SearchText> {
     Some(SearchText("support".to_owned()))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]
+fn online() -> Option<bool> {
+    Some(true)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "as the parameter's type has it")]

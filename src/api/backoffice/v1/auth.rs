@@ -5,7 +5,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use poem::web::Data;
 use poem_openapi::{
-    Object, OpenApi,
+    ApiResponse as OpenApiResponse, Object, OpenApi,
     payload::Json,
     types::{Email as EmailText, Example},
 };
@@ -23,8 +23,10 @@ use crate::{
     db::{Origin, admins::Member},
     services::{
         Core,
-        permissions::{Permission, Permissions},
-        sessions, staff,
+        permissions::{Permission, Permissions, SecondFactorSetup},
+        sessions,
+        sign_in::{Challenge, Outcome, SignedIn},
+        staff, staff_sign_in,
     },
 };
 
@@ -78,8 +80,59 @@ pub struct StaffTokenPair {
     pub device_token: Option<String>,
 }
 
-impl From<staff::SignedIn> for StaffTokenPair {
-    fn from(signed_in: staff::SignedIn) -> Self {
+/// How far a right password leads.
+#[derive(OpenApiResponse)]
+pub enum StaffLoginResponse {
+    /// Signed in.
+    #[oai(status = 200)]
+    SignedIn(Json<ApiResponse<StaffTokenPair>>),
+    /// The second factor comes next: send a code of it, with the challenge, to `/auth/login/mfa`.
+    #[oai(status = 202)]
+    Challenged(Json<StaffChallengedResponse>),
+}
+
+/// The password is right, and the account has a second factor.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct StaffChallengedResponse {
+    /// 202: accepted, and not yet signed in.
+    pub code: u16,
+    /// Safe to show to a person.
+    pub message: String,
+    /// What to go on with.
+    pub data: StaffLoginChallenge,
+}
+
+/// A sign-in that waits for the second factor.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct StaffLoginChallenge {
+    /// Opens `/auth/login/mfa` and nothing else.
+    pub challenge_token: String,
+    /// Its life in seconds.
+    pub expires_in: i64,
+}
+
+impl StaffChallengedResponse {
+    fn of(data: StaffLoginChallenge) -> Self {
+        Self { code: 202, message: "Enter a code of your second factor.".to_owned(), data }
+    }
+}
+
+impl From<Outcome> for StaffLoginResponse {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::SignedIn(signed_in) => Self::SignedIn(ApiResponse::success(signed_in.into())),
+            Outcome::Challenged(Challenge { token, expires_in }) => {
+                let data = StaffLoginChallenge { challenge_token: token, expires_in };
+                Self::Challenged(Json(StaffChallengedResponse::of(data)))
+            }
+        }
+    }
+}
+
+impl From<SignedIn> for StaffTokenPair {
+    fn from(signed_in: SignedIn) -> Self {
         Self { device_token: Some(signed_in.device_token), ..signed_in.tokens.into() }
     }
 }
@@ -142,19 +195,21 @@ pub struct AuthApi;
 impl AuthApi {
     /// Sign in
     ///
-    /// Starts a session. A wrong password and an unknown address answer the same.
+    /// Starts a session, or answers 202 where there is a second factor. A wrong password and an unknown address answer
+    /// the same. Where a second factor is a must and there is none yet, the session opens nothing but its setting up.
     #[oai(path = "/login", method = "post", operation_id = "login_admin")]
     async fn login(
         &self,
         origin: Origin,
         core: Data<&Arc<Core>>,
         body: Body<StaffLoginRequest>,
-    ) -> Answer<StaffTokenPair> {
+    ) -> Result<StaffLoginResponse, ApiError> {
         let StaffLoginRequest { email, password, device_token } = body.0;
         let device_token = device_token.map(|token| token.0);
-        let signed_in =
-            staff::login(core.0, &origin, &email.0, &password.0, device_token.as_ref()).await?;
-        Ok(ApiResponse::success(signed_in.into()))
+        let (email, password) = (&email.0, &password.0);
+        let outcome =
+            staff_sign_in::login(core.0, &origin, email, password, device_token.as_ref()).await?;
+        Ok(outcome.into())
     }
 
     /// Exchange a refresh token
@@ -176,7 +231,11 @@ impl AuthApi {
     ///
     /// Ends the session of the token.
     #[oai(path = "/logout", method = "post", operation_id = "logout_admin")]
-    async fn logout(&self, auth: StaffAuth, core: Data<&Arc<Core>>) -> Result<NoContent, ApiError> {
+    async fn logout(
+        &self,
+        auth: StaffAuth<SecondFactorSetup>,
+        core: Data<&Arc<Core>>,
+    ) -> Result<NoContent, ApiError> {
         core.staff_sessions.end(core.0, &auth.origin, auth.session_id).await?;
         Ok(NoContent::Done)
     }
@@ -258,5 +317,20 @@ impl Example for CurrentAdmin {
             last_login_at: Some(DateTime::UNIX_EPOCH),
             created_at: DateTime::UNIX_EPOCH,
         }
+    }
+}
+
+impl Example for StaffLoginChallenge {
+    fn example() -> Self {
+        Self {
+            challenge_token: "eyJ0eXAiOiJjaGFsbGVuZ2Urand0In0.e30.c2ln".to_owned(),
+            expires_in: 300,
+        }
+    }
+}
+
+impl Example for StaffChallengedResponse {
+    fn example() -> Self {
+        Self::of(StaffLoginChallenge::example())
     }
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::{Tag, roles::RoleName};
 use crate::{
     api::{
-        auth::StaffAuth,
+        auth::{RecentStaffAuth, StaffAuth},
         body::Body,
         envelope::{Answer, ApiResponse, Done, NoContent, Page},
         error::ApiError,
@@ -183,7 +183,7 @@ impl InvitationsApi {
     #[oai(path = "/", method = "post", operation_id = "create_invitation")]
     async fn create(
         &self,
-        auth: StaffAuth<AdminsInvite>,
+        auth: RecentStaffAuth<AdminsInvite>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         body: Body<InviteRequest>,
@@ -200,7 +200,7 @@ impl InvitationsApi {
     #[oai(path = "/:id/resend", method = "post", operation_id = "resend_invitation")]
     async fn resend(
         &self,
-        auth: StaffAuth<AdminsInvite>,
+        auth: RecentStaffAuth<AdminsInvite>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         /// The invitation's identifier.

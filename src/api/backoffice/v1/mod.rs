@@ -8,8 +8,10 @@ pub mod jobs;
 pub mod mail_templates;
 pub mod mails;
 pub mod queues;
+pub mod recovery;
 pub mod roles;
 pub mod schedules;
+pub mod second_factor;
 pub mod settings;
 pub mod users;
 
@@ -45,7 +47,14 @@ pub enum Tag {
 #[must_use]
 pub fn version() -> ApiVersion {
     let api = (
-        (auth::AuthApi, admins::AdminsApi, invitations::InvitationsApi, roles::RolesApi),
+        (
+            auth::AuthApi,
+            second_factor::SecondFactorApi,
+            recovery::RecoveryApi,
+            admins::AdminsApi,
+            invitations::InvitationsApi,
+            roles::RolesApi,
+        ),
         users::UsersApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),

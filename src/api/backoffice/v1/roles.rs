@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Tag;
 use crate::{
     api::{
-        auth::StaffAuth,
+        auth::{RecentStaffAuth, StaffAuth},
         body::Body,
         envelope::{Answer, ApiResponse, NoContent, Page},
         error::ApiError,
@@ -194,7 +194,7 @@ impl RolesApi {
     #[oai(path = "/roles", method = "post", operation_id = "create_role")]
     async fn create(
         &self,
-        auth: StaffAuth<RolesWrite>,
+        auth: RecentStaffAuth<RolesWrite>,
         _key: IdempotencyKey,
         core: Data<&Arc<Core>>,
         body: Body<RoleRequest>,
@@ -210,7 +210,7 @@ impl RolesApi {
     #[oai(path = "/roles/:id", method = "put", operation_id = "update_role")]
     async fn update(
         &self,
-        auth: StaffAuth<RolesWrite>,
+        auth: RecentStaffAuth<RolesWrite>,
         core: Data<&Arc<Core>>,
         /// The role's identifier.
         #[oai(example = "an_id")]
@@ -230,7 +230,7 @@ impl RolesApi {
     #[oai(path = "/roles/:id", method = "delete", operation_id = "delete_role")]
     async fn delete(
         &self,
-        auth: StaffAuth<RolesWrite>,
+        auth: RecentStaffAuth<RolesWrite>,
         core: Data<&Arc<Core>>,
         /// The role's identifier.
         #[oai(example = "an_id")]

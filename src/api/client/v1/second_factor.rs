@@ -15,7 +15,7 @@ use crate::{
         error::ApiError,
         types::SecretText,
     },
-    db::Origin,
+    db::{Origin, sessions::Account},
     services::{
         Core, FieldError, ServiceError, second_factor,
         sign_in::{self, Proof},
@@ -140,7 +140,9 @@ impl SecondFactorApi {
             }
         };
         let (user, session_id) = (auth.account(core.0).await?, auth.session_id);
-        let valid_until = sign_in::step_up(core.0, &auth.origin, &user, session_id, &proof).await?;
+        let (origin, account, hash) = (&auth.origin, Account::User(user.id), &user.password_hash);
+        let valid_until =
+            sign_in::step_up(core.0, origin, account, hash, session_id, &proof).await?;
         Ok(ApiResponse::success(StepUp { valid_until }))
     }
 
@@ -149,7 +151,7 @@ impl SecondFactorApi {
     /// Never its secrets.
     #[oai(path = "/mfa", method = "get", operation_id = "get_second_factor")]
     async fn status(&self, auth: ClientAuth, core: Data<&Arc<Core>>) -> Answer<SecondFactor> {
-        let status = second_factor::status(core.0, auth.account_id).await?;
+        let status = second_factor::status(core.0, Account::User(auth.account_id)).await?;
         Ok(ApiResponse::success(SecondFactor {
             totp_enabled: status.enabled_at.is_some(),
             totp_enabled_at: status.enabled_at,
@@ -162,8 +164,8 @@ impl SecondFactorApi {
     /// Makes a secret, which counts once `confirm_totp` was given a code of it.
     #[oai(path = "/mfa/totp", method = "post", operation_id = "begin_totp")]
     async fn begin(&self, auth: RecentClientAuth, core: Data<&Arc<Core>>) -> Answer<TotpEnrolment> {
-        let user = auth.account(core.0).await?;
-        let enrolment = second_factor::begin(core.0, &auth.origin, &user).await?;
+        let (user, account) = (auth.account(core.0).await?, Account::User(auth.account_id));
+        let enrolment = second_factor::begin(core.0, &auth.origin, account, &user.email).await?;
         Ok(ApiResponse::success(TotpEnrolment {
             secret: enrolment.secret,
             otpauth_uri: enrolment.uri,
@@ -182,7 +184,8 @@ impl SecondFactorApi {
         core: Data<&Arc<Core>>,
         body: Body<ConfirmTotpRequest>,
     ) -> Answer<RecoveryCodes> {
-        let (id, session_id, code) = (auth.account_id, auth.session_id, &body.0.code);
+        let (id, session_id, code) =
+            (Account::User(auth.account_id), auth.session_id, &body.0.code);
         let recovery_codes =
             second_factor::confirm(core.0, &auth.origin, id, session_id, code).await?;
         Ok(ApiResponse::success(RecoveryCodes { recovery_codes }))
@@ -197,7 +200,7 @@ impl SecondFactorApi {
         auth: RecentClientAuth,
         core: Data<&Arc<Core>>,
     ) -> Result<NoContent, ApiError> {
-        second_factor::disable(core.0, &auth.origin, auth.account_id).await?;
+        second_factor::disable(core.0, &auth.origin, Account::User(auth.account_id)).await?;
         Ok(NoContent::Done)
     }
 
@@ -206,7 +209,7 @@ impl SecondFactorApi {
     /// In place of all others. They are shown this once.
     #[oai(path = "/mfa/recovery-codes", method = "post", operation_id = "renew_recovery_codes")]
     async fn renew(&self, auth: RecentClientAuth, core: Data<&Arc<Core>>) -> Answer<RecoveryCodes> {
-        let (origin, id) = (&auth.origin, auth.account_id);
+        let (origin, id) = (&auth.origin, Account::User(auth.account_id));
         let recovery_codes = second_factor::renew_recovery_codes(core.0, origin, id).await?;
         Ok(ApiResponse::success(RecoveryCodes { recovery_codes }))
     }

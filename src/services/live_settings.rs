@@ -257,3 +257,27 @@ pub async fn history<T: Setting>(
     let rows = setting_versions::list(&mut conn, filter, &reading.window).await?;
     reading.finish(rows, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_before_a_change_does_not_undo_it() {
+        let row = |name: &str, version| SettingVersion {
+            id: Uuid::nil(),
+            name: name.to_owned(),
+            version,
+            value: Value::Null,
+            changed_by: None,
+            created_at: DateTime::UNIX_EPOCH,
+        };
+        let known = Mutex::default();
+        note(&known, Vec::new());
+        assert_eq!(lock(&known).as_deref(), Some(&[][..]), "nobody has set any");
+        note(&known, vec![row("release", 2)]);
+        note(&known, vec![row("release", 1), row("maintenance", 1)]);
+        let expected = [row("release", 2), row("maintenance", 1)];
+        assert_eq!(lock(&known).as_deref(), Some(&expected[..]));
+    }
+}

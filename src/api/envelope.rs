@@ -100,7 +100,7 @@ pub struct Page<T: ParseFromJSON + ToJSON + Type + Send + Sync + Example> {
     /// How many there are on all pages; absent when asked for by cursor.
     #[oai(skip_serializing_if_is_none)]
     pub total: Option<i64>,
-    /// Whether there are more than `total`: no more than 5,000 are counted, and pages behind them are read best by
+    /// Whether there are more than `total`: no more than 2,000 are counted, and pages behind them are read best by
     /// cursor. Absent when asked for by cursor.
     #[oai(skip_serializing_if_is_none)]
     pub total_is_capped: Option<bool>,

@@ -11,7 +11,7 @@ use diesel_async::RunQueryDsl;
 use super::Conn;
 
 /// How many rows are counted one by one.
-pub const MOST: i64 = 5000;
+pub const MOST: i64 = 2000;
 
 /// How many rows there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

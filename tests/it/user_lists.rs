@@ -164,7 +164,7 @@ async fn no_more_than_some_are_counted_and_a_page_takes_two_statements() {
     list("").await;
     let (count, all) = list("").await;
     assert_eq!((count, &all["total"]), (2, &json!(count::MOST)));
-    assert_eq!((&all["total_is_capped"], &all["last_page"]), (&json!(true), &json!(250)));
+    assert_eq!((&all["total_is_capped"], &all["last_page"]), (&json!(true), &json!(100)));
     let (count, suspended) = list("?status=suspended&sort=name,-email&q=user").await;
     assert_eq!((count, &suspended["total"]), (2, &json!(400)));
     assert_eq!(suspended["total_is_capped"], false);

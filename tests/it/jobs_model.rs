@@ -9,7 +9,7 @@ use twofold::{
     db::{
         Origin, Tx,
         jobs::{
-            self, NewJob, Priority, TryOutcome, control,
+            self, JobState, NewJob, Priority, TryOutcome, control,
             work::{self, Failure, Success},
             workers::{self, Sign},
         },
@@ -356,14 +356,13 @@ async fn rows(tx: &mut Tx, model: &Model) -> Vec<ModelJob> {
         let held = work::held(tx, row.worker_id.unwrap_or_default()).await.expect("asked");
         let lease = held.iter().find(|held| held.id == row.id).map_or(job.lease, |held| held.lease);
         found.push(ModelJob {
-            state: serde_json::to_value(row.state).map_or("", |state| match state.as_str() {
-                Some("Waiting") => "waiting",
-                Some("Running") => "running",
-                Some("Succeeded") => "succeeded",
-                Some("Failed") => "failed",
-                Some("Cancelled") => "cancelled",
-                _ => "",
-            }),
+            state: match row.state {
+                JobState::Waiting => "waiting",
+                JobState::Running => "running",
+                JobState::Succeeded => "succeeded",
+                JobState::Failed => "failed",
+                JobState::Cancelled => "cancelled",
+            },
             id: row.id,
             queue: job.queue,
             priority: row.priority,

@@ -94,7 +94,7 @@ async fn options_names_the_methods_of_a_route() {
     for (path, allow) in [
         ("/api/v1/users/me", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ("/api/v1/auth/login", "OPTIONS, POST"),
-        ("/api/v1/backoffice/users/x", "GET, HEAD, OPTIONS"),
+        ("/api/v1/backoffice/users/x", "GET, HEAD, OPTIONS, PATCH"),
         ("/health/live", "GET, HEAD, OPTIONS"),
         ("/client/docs", "GET, HEAD, OPTIONS"),
     ] {

@@ -97,7 +97,11 @@ impl From<ManagedAdminStatus> for AdminStatus {
 #[oai(deny_unknown_fields, example)]
 pub struct UpdateAdminRequest {
     /// The person's name.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
+    ))]
     pub name: Option<String>,
     /// The identifiers of all roles that the person is to have: none that give what you may not do yourself.
     #[oai(validator(max_items = 100))]

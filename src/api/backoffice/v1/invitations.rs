@@ -106,7 +106,11 @@ pub struct InviteRequest {
     /// The address to mail the invitation to, and later the name to sign in with.
     pub email: Email,
     /// The person's name.
-    #[oai(validator(min_length = 1, max_length = 100, pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 100,
+        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
+    ))]
     pub name: String,
     /// The identifiers of the roles that the person will have: none that give what you may not do yourself.
     #[oai(validator(max_items = 100))]

@@ -29,7 +29,11 @@ pub struct BulkUsersRequest {
     #[oai(validator(min_items = 1, max_items = 100, unique_items))]
     pub ids: Vec<Uuid>,
     /// For the record; the users don't see it.
-    #[oai(validator(min_length = 1, max_length = 1000, pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
+    ))]
     pub reason: String,
 }
 

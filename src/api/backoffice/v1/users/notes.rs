@@ -60,7 +60,11 @@ impl From<UserNote> for ManagedUserNote {
 #[oai(deny_unknown_fields, example)]
 pub struct CreateUserNoteRequest {
     /// What the note says.
-    #[oai(validator(min_length = 1, max_length = 5000, pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 5000,
+        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
+    ))]
     pub text: String,
 }
 

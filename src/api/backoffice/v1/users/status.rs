@@ -31,7 +31,11 @@ use crate::{
 #[oai(deny_unknown_fields, example)]
 pub struct ChangeUserStatusRequest {
     /// For the record; the user doesn't see it.
-    #[oai(validator(min_length = 1, max_length = 1000, pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
+    ))]
     pub reason: String,
 }
 
@@ -40,7 +44,11 @@ pub struct ChangeUserStatusRequest {
 #[oai(deny_unknown_fields, example)]
 pub struct SuspendUserRequest {
     /// For the record; the user doesn't see it.
-    #[oai(validator(min_length = 1, max_length = 1000, pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"))]
+    #[oai(validator(
+        min_length = 1,
+        max_length = 1000,
+        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
+    ))]
     pub reason: String,
     /// When the user is reactivated; absent: when somebody does it.
     pub until: Option<DateTime<Utc>>,

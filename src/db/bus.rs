@@ -290,3 +290,22 @@ impl Bus {
         self.0.rhythm.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn c02_a_number_that_was_overtaken_tells_nothing() {
+        let bus = Bus::new(Clock::default(), Random);
+        let (first, second) = (bus.beat(), bus.beat());
+        let hear = |number: u64, time: i64| bus.feel(&format!("{number} {time} 0"));
+        hear(first, 1);
+        assert_eq!(bus.pulse(), None, "all that was committed before the second may be unheard");
+        hear(second, 2);
+        let pulse = bus.pulse().expect("the last one was heard");
+        assert_eq!(pulse.database_time.timestamp_micros(), 2);
+        hear(first, 1);
+        assert_eq!(bus.pulse(), Some(pulse));
+    }
+}

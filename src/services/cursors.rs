@@ -83,6 +83,17 @@ impl<S: Sortable> Reading<'_, S> {
         self.page.is_some()
     }
 
+    /// What `count` says, where [`Self::finish`] wants to know it; otherwise nothing is counted.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub async fn total<E: Into<ServiceError>>(
+        &self,
+        count: impl Future<Output = Result<Total, E>>,
+    ) -> Result<Option<Total>> {
+        if self.is_counted() { count.await.map(Some).map_err(Into::into) } else { Ok(None) }
+    }
+
     /// Makes the page of the rows in the window.
     ///
     /// # Errors

@@ -43,11 +43,7 @@ pub async fn list(
 ) -> Result<Listed<Invited>> {
     let reading = core.cursors.start(request, filter)?;
     let mut conn = core.db.conn().await?;
-    let total = if reading.is_counted() {
-        Some(invitations::count(&mut conn, filter).await?)
-    } else {
-        None
-    };
+    let total = reading.total(invitations::count(&mut conn, filter)).await?;
     let rows = invitations::list(&mut conn, filter, &reading.window).await?;
     reading.finish(rows, total)
 }

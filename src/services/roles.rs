@@ -25,8 +25,7 @@ pub async fn list(
 ) -> Result<Listed<Role>> {
     let reading = core.cursors.start(request, filter)?;
     let mut conn = core.db.conn().await?;
-    let total =
-        if reading.is_counted() { Some(roles::count(&mut conn, filter).await?) } else { None };
+    let total = reading.total(roles::count(&mut conn, filter)).await?;
     let rows = roles::list(&mut conn, filter, &reading.window).await?;
     reading.finish(rows, total)
 }

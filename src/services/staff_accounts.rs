@@ -26,11 +26,7 @@ pub async fn list(
 ) -> Result<Listed<Member>> {
     let reading = core.cursors.start(request, filter)?;
     let (mut conn, now) = (core.db.conn().await?, core.clock.now());
-    let total = if reading.is_counted() {
-        Some(admins::count(&mut conn, filter, now).await?)
-    } else {
-        None
-    };
+    let total = reading.total(admins::count(&mut conn, filter, now)).await?;
     let rows = admins::list(&mut conn, filter, now, &reading.window).await?;
     reading.finish(rows, total)
 }

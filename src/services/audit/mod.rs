@@ -250,8 +250,7 @@ pub async fn list(
 ) -> Result<Listed<AuditLog>> {
     let reading = core.cursors.start(request, filter)?;
     let mut conn = core.db.conn().await?;
-    let total =
-        if reading.is_counted() { Some(audit_logs::count(&mut conn, filter).await?) } else { None };
+    let total = reading.total(audit_logs::count(&mut conn, filter)).await?;
     let rows = audit_logs::list(&mut conn, filter, &reading.window).await?;
     reading.finish(rows, total)
 }

@@ -69,8 +69,7 @@ pub async fn list(
 ) -> Result<Listed<JobRow>> {
     let reading = core.cursors.start(request, filter)?;
     let mut conn = core.db.conn().await?;
-    let total =
-        if reading.is_counted() { Some(lists::count(&mut conn, filter).await?) } else { None };
+    let total = reading.total(lists::count(&mut conn, filter)).await?;
     let rows = lists::list(&mut conn, filter, &reading.window).await?;
     reading.finish(rows.into_iter().map(redacted).collect(), total)
 }

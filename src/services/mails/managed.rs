@@ -27,8 +27,7 @@ pub async fn list(
 ) -> Result<Listed<MailRecord>> {
     let reading = core.cursors.start(request, filter)?;
     let mut conn = core.db.conn().await?;
-    let total =
-        if reading.is_counted() { Some(mails::count(&mut conn, filter).await?) } else { None };
+    let total = reading.total(mails::count(&mut conn, filter)).await?;
     let rows = mails::list(&mut conn, filter, &reading.window).await?;
     reading.finish(rows, total)
 }

@@ -51,7 +51,7 @@ impl Stage {
 
     /// What the audit log has of impersonations of the user, the latest first.
     async fn log(&self) -> Vec<Value> {
-        let path = format!("/api/v1/backoffice/audit-logs?subject_id={}&per_page=100", self.id);
+        let path = format!("/api/v1/backoffice/audit-logs?subject=user:{}&per_page=100", self.id);
         let found = self.app.get(&path).bearer(&self.admin).send().await.data();
         let all = found["items"].as_array().expect("a list").iter();
         let is_one = |entry: &&Value| {
@@ -168,7 +168,7 @@ async fn c18_both_ends_are_recorded_with_who_and_why() {
     stage.me(&token).await.assert_error(401, "token_expired");
     wait(async || {
         let token = stage.app.staff_login(SUPPORT).await;
-        let path = format!("/api/v1/backoffice/audit-logs?subject_id={}", stage.id);
+        let path = format!("/api/v1/backoffice/audit-logs?subject=user:{}", stage.id);
         let bearer = token["access_token"].as_str().expect("a token");
         let found = stage.app.get(&path).bearer(bearer).send().await.data();
         let latest = &found["items"][0];

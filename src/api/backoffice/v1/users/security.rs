@@ -228,7 +228,7 @@ impl Example for ManagedUserSession {
             idle_expires_at: DateTime::UNIX_EPOCH,
             expires_at: DateTime::UNIX_EPOCH,
             created_at: DateTime::UNIX_EPOCH,
-            impersonator_id: None,
+            impersonator_id: Some(an_id()),
         }
     }
 }

@@ -174,6 +174,14 @@ pub fn core(
         idle: TimeDelta::seconds(auth.idle_seconds.into()),
         absolute: TimeDelta::seconds(auth.absolute_seconds.into()),
     };
+    let read_cache = services::cache::Cache::new(
+        settings.cache.enabled.then(|| cache.clone()),
+        Duration::from_secs(settings.cache.seconds.into()),
+        clock.clone(),
+        Random,
+        bus.clone(),
+        &metrics,
+    );
     Ok(Core {
         db,
         metrics,
@@ -197,6 +205,7 @@ pub fn core(
         )),
         code_key: Arc::new(CodeKey::new(&client_secret)),
         cursors: Arc::new(CursorKey::new(&client_secret)),
+        cache: Arc::new(read_cache),
         client_sessions: Arc::new(sessions(Realm::Client, &client_secret, &auth.client)),
         staff_sessions: Arc::new(sessions(Realm::Backoffice, &staff_secret, &auth.backoffice)),
         jobs: Arc::new(registry.jobs(

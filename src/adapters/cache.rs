@@ -3,7 +3,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use fred::{interfaces::KeysInterface, types::Expiration};
+use fred::{
+    interfaces::KeysInterface,
+    types::{Expiration, SetOptions},
+};
 
 use super::{
     clock::Clock,
@@ -72,6 +75,33 @@ impl Cache {
                 memory.set(key.to_owned(), value.into(), weight, clock.moment() + life);
                 Ok(())
             }
+        }
+    }
+
+    /// Claims something among all processes for so long; whether nobody else has.
+    ///
+    /// # Errors
+    /// When Redis doesn't say so.
+    pub async fn claim(&self, key: &str, life: Duration) -> Result<bool, RedisError> {
+        match &self.0 {
+            Place::Redis(redis) => {
+                let (key, millis) = (redis.server().key(key), life.as_millis());
+                let life = Expiration::PX(millis.try_into().unwrap_or(i64::MAX));
+                let set = async |client: fred::clients::Client| {
+                    client
+                        .set::<Option<String>, _, _>(
+                            key,
+                            "",
+                            Some(life),
+                            Some(SetOptions::NX),
+                            false,
+                        )
+                        .await
+                };
+                Ok(redis.call(set).await?.is_some())
+            }
+            // There is no other that would know.
+            Place::Process(..) => Ok(true),
         }
     }
 

@@ -156,6 +156,8 @@ pub const KEYS: &[Key] = &[
     key("storage.prefix", Kind::Word),
     key("redis.url", Kind::RedisUrl),
     key("redis.key_prefix", Kind::Word),
+    key("cache.enabled", Kind::Switch),
+    key("cache.seconds", number(1, DAY_SECONDS, "seconds")),
     key("log.filter", Kind::LogFilter),
     key("log.format", Kind::OneOf(&["text", "json"])),
     key("log.sinks", Kind::SomeOf(&["stdout", "file", "redis"])),

@@ -110,6 +110,7 @@ pub struct Settings {
     pub jobs: Jobs,
     pub storage: Storage,
     pub redis: Redis,
+    pub cache: Cache,
     pub log: Log,
     #[serde(default)]
     pub metrics: Metrics,

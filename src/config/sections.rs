@@ -105,6 +105,14 @@ pub struct Passwords {
     pub parallelism: u32,
 }
 
+/// What is kept of the database's answers.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cache {
+    pub enabled: bool,
+    pub seconds: u32,
+}
+
 /// What is kept of what was done.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]

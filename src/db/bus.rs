@@ -11,7 +11,11 @@ use std::{
 };
 
 use chrono::{DateTime, Utc};
-use diesel_async::SimpleAsyncConnection;
+use diesel::{
+    QueryResult,
+    sql_types::{Array, Text},
+};
+use diesel_async::{RunQueryDsl, SimpleAsyncConnection};
 use futures_util::future;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{
@@ -21,7 +25,7 @@ use tokio::{
 use tokio_postgres::AsyncMessage;
 
 use super::{
-    DbError,
+    Conn, DbError,
     connect::{connect, connect_and_hear},
 };
 use crate::{
@@ -53,16 +57,19 @@ pub enum Topic {
     Sessions,
     /// Staff have changed a setting, whose name it is. A trigger tells it.
     Settings,
+    /// Something that may be in the cache has changed: [`tell_of_change`].
+    Cache,
 }
 
 impl Topic {
-    const ALL: [Self; 3] = [Self::Jobs, Self::Sessions, Self::Settings];
+    const ALL: [Self; 4] = [Self::Jobs, Self::Sessions, Self::Settings, Self::Cache];
 
     fn channel(self) -> &'static str {
         match self {
             Self::Jobs => "twofold_jobs",
             Self::Sessions => "twofold_sessions",
             Self::Settings => "twofold_settings",
+            Self::Cache => "twofold_cache",
         }
     }
 }
@@ -72,7 +79,9 @@ impl Topic {
 pub struct Pulse {
     /// By the [`moment`](Clock::moment)s of the clock: all that had been committed then was heard.
     pub as_of: Instant,
-    /// By the clock of the database, a moment after `as_of`.
+    /// When the bus heard so.
+    pub heard_at: Instant,
+    /// By the clock of the database, a moment between both.
     pub database_time: DateTime<Utc>,
     /// By the clock of the database: all that was committed since then was heard.
     pub since: DateTime<Utc>,
@@ -81,6 +90,18 @@ pub struct Pulse {
 }
 
 type Hook = Arc<dyn Fn(Option<&str>) + Send + Sync>;
+
+/// Tells all processes that these have changed, if and when the transaction commits.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn tell_of_change(conn: &mut Conn, names: &[String]) -> QueryResult<()> {
+    diesel::sql_query("SELECT pg_notify('twofold_cache', name) FROM unnest($1) name")
+        .bind::<Array<Text>, _>(names)
+        .execute(conn)
+        .await?;
+    Ok(())
+}
 
 /// The bus of this process. Clones share it.
 #[derive(Clone)]
@@ -269,12 +290,13 @@ impl Bus {
         let number = u64::try_from(parts.next()?).ok()?;
         let database_time = DateTime::from_timestamp_micros(parts.next()?)?;
         let server = DateTime::from_timestamp_micros(parts.next()?)?;
+        let heard_at = self.0.clock.moment();
         let mut rhythm = self.rhythm();
         if number == rhythm.number {
             let as_of = rhythm.sent_at?;
             let since = rhythm.pulse.map_or(database_time, |pulse| pulse.since);
             rhythm.is_heard = true;
-            rhythm.pulse = Some(Pulse { as_of, database_time, since, server });
+            rhythm.pulse = Some(Pulse { as_of, heard_at, database_time, since, server });
         }
         Some(())
     }

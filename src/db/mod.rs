@@ -46,7 +46,7 @@ pub mod user_one_time_codes;
 pub mod user_sessions;
 pub mod users;
 
-pub use bus::{Bus, Pulse, Topic};
+pub use bus::{Bus, Pulse, Topic, tell_of_change};
 pub use connect::is_url;
 pub use error::DbError;
 use like::contains;

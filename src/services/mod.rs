@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod admin_sessions;
 pub mod audit;
+pub mod cache;
 pub mod change_email;
 pub mod cursors;
 pub mod dashboard;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod live_settings;
 pub mod mailed_answers;
 pub mod mails;
+pub mod noted;
 pub mod notices;
 pub mod notifications;
 pub mod one_time_codes;
@@ -84,6 +86,7 @@ pub struct Core {
     /// Whether staff can do nothing before they have a second factor.
     pub staff_factor_required: bool,
     pub cursors: Arc<cursors::CursorKey>,
+    pub cache: Arc<cache::Cache>,
     pub client_sessions: Arc<sessions::Sessions>,
     pub staff_sessions: Arc<sessions::Sessions>,
     pub jobs: Arc<jobs::Jobs>,

@@ -18,20 +18,24 @@
 //!    that starts again may have what was deleted.
 
 use std::{
-    collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Code, Core, Result, permissions::Permissions, tokens::Subject};
+use super::{
+    Code, Core, Result,
+    noted::{Notes, ReadAt},
+    permissions::Permissions,
+    tokens::Subject,
+};
 use crate::{
     adapters::{cache::Cache, clock::Clock, memory::Memory},
     db::{
-        Bus, Pulse, Topic, Tx,
+        Bus, Topic, Tx,
         open_sessions::{self, Found},
         sessions::Realm,
     },
@@ -45,8 +49,6 @@ const LIFE: Duration = Duration::from_mins(1);
 const MEMORY: Duration = Duration::from_mins(2);
 /// How many sessions this process keeps.
 const ROOM: usize = 10_000;
-/// How many ends it remembers; when there are more, nothing is taken from the cache for a while.
-const ENDS: usize = 100_000;
 
 /// A session that is open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,23 +69,8 @@ pub struct OpenSession {
 struct Cached {
     #[serde(flatten)]
     session: OpenSession,
-    /// See [`Found`].
-    read_at: DateTime<Utc>,
-    server: DateTime<Utc>,
-}
-
-impl Cached {
-    /// Whether the session's end would have been told on a bus with this pulse, by now.
-    fn is_covered(&self, pulse: &Pulse, now: Instant) -> bool {
-        let passed = TimeDelta::from_std(now.saturating_duration_since(pulse.as_of));
-        let database_now = pulse.database_time + passed.unwrap_or(TimeDelta::MAX);
-        let age = database_now - self.read_at;
-        self.server == pulse.server
-            && self.read_at >= pulse.since
-            // The clock may have been put back.
-            && age >= TimeDelta::zero()
-            && age.to_std().is_ok_and(|age| age < LIFE)
-    }
+    #[serde(flatten)]
+    read: ReadAt,
 }
 
 /// As this process keeps it.
@@ -101,19 +88,19 @@ pub struct SessionCheck {
     cache: Cache,
     bus: Bus,
     kept: Memory<Uuid, Kept>,
-    ends: Arc<Mutex<Ends>>,
+    ends: Arc<Mutex<Notes<Uuid>>>,
 }
 
 impl SessionCheck {
     /// Hears on the bus of what ends.
     #[must_use]
     pub fn new(realm: Realm, clock: Clock, cache: Cache, bus: Bus) -> Self {
-        let ends = Arc::<Mutex<Ends>>::default();
+        let ends = Arc::new(Mutex::new(Notes::new(MEMORY)));
         bus.hear(Topic::Sessions, {
             let (ends, clock) = (ends.clone(), clock.clone());
             move |told| {
                 if let Some(id) = told.and_then(|text| text.parse().ok()) {
-                    lock(&ends).note(id, clock.moment());
+                    lock(&ends).note(id, clock.moment(), None);
                 }
             }
         });
@@ -125,7 +112,7 @@ impl SessionCheck {
     /// something else.
     pub fn changes(&self, tx: &mut Tx, id: Uuid) {
         let (ends, clock) = (self.ends.clone(), self.clock.clone());
-        tx.after_commit(move || lock(&ends).note(id, clock.moment()));
+        tx.after_commit(move || lock(&ends).note(id, clock.moment(), None));
     }
 
     /// The session of a token that was verified.
@@ -177,7 +164,7 @@ impl SessionCheck {
     /// From this process.
     fn kept(&self, id: Uuid) -> Option<OpenSession> {
         let kept = self.kept.get(&id)?;
-        let end = lock(&self.ends).last(id, kept.session.account_id);
+        let end = lock(&self.ends).last([&id, &kept.session.account_id]);
         end.is_none_or(|end| end.moment < kept.as_of).then_some(kept.session)
     }
 
@@ -191,9 +178,9 @@ impl SessionCheck {
         let value = self.cache.get(&self.key(id)).await.ok()??;
         let Cached { session, .. } = serde_json::from_slice(&value)
             .ok()
-            .filter(|cached: &Cached| cached.is_covered(&pulse, self.clock.moment()))?;
+            .filter(|cached: &Cached| cached.read.is_covered(&pulse, self.clock.moment(), LIFE))?;
         // After the pulse was taken: so all that it has heard was noted before.
-        let end = lock(&self.ends).last(id, session.account_id);
+        let end = lock(&self.ends).last([&id, &session.account_id]);
         if end.is_some_and(|end| end.at.elapsed() < MEMORY) {
             return None;
         }
@@ -203,7 +190,8 @@ impl SessionCheck {
 
     /// Puts it into the cache, which nobody waits for.
     fn store(&self, id: Uuid, session: OpenSession, found: &Found) {
-        let cached = Cached { session, read_at: found.read_at, server: found.server };
+        let cached =
+            Cached { session, read: ReadAt { read_at: found.read_at, server: found.server } };
         let Ok(value) = serde_json::to_vec(&cached) else { return };
         let (cache, key) = (self.cache.clone(), self.key(id));
         // Without it the session is read again.
@@ -219,47 +207,14 @@ impl SessionCheck {
     }
 }
 
-/// Which sessions have ended lately, and of which accounts all.
-#[derive(Default)]
-struct Ends {
-    noted: HashMap<Uuid, End>,
-    /// When there were too many to remember each, it may have been any.
-    any: Option<End>,
-}
-
-/// When an end was noted last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct End {
-    /// By the clock, as what is kept in this process has it.
-    moment: Instant,
-    /// As time really passes, for so it does in Redis and in the database whatever a test does to the clock.
-    at: Instant,
-}
-
-impl Ends {
-    fn note(&mut self, id: Uuid, moment: Instant) {
-        let end = End { moment, at: Instant::now() };
-        if self.noted.len() >= ENDS {
-            self.noted.retain(|_, end| end.at.elapsed() < MEMORY);
-            if self.noted.len() >= ENDS / 2 {
-                (self.noted, self.any) = (HashMap::new(), Some(end));
-            }
-        }
-        self.noted.insert(id, end);
-    }
-
-    fn last(&self, session_id: Uuid, account_id: Uuid) -> Option<End> {
-        let of = |id| self.noted.get(&id).copied();
-        of(session_id).max(of(account_id)).max(self.any)
-    }
-}
-
-fn lock(ends: &Mutex<Ends>) -> MutexGuard<'_, Ends> {
+fn lock(ends: &Mutex<Notes<Uuid>>) -> MutexGuard<'_, Notes<Uuid>> {
     ends.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
+    use chrono::TimeDelta;
+
     use super::*;
     use crate::services::permissions::Permission;
 
@@ -275,56 +230,6 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_session_from_the_cache_is_covered_by_what_the_bus_has_heard() {
-        let (moment, second) = (Instant::now(), TimeDelta::seconds(1));
-        let time = DateTime::UNIX_EPOCH + second * 1_000_000;
-        let pulse = Pulse {
-            as_of: moment,
-            database_time: time,
-            since: time - second * 50,
-            server: time - second * 3600,
-        };
-        let cached = |read_at| Cached { session: session(), read_at, server: pulse.server };
-        let later = |seconds| moment + Duration::from_secs(seconds);
-        assert!(cached(time).is_covered(&pulse, moment));
-        assert!(cached(time - second * 10).is_covered(&pulse, later(1)));
-        assert!(cached(pulse.since).is_covered(&pulse, moment));
-        assert!(!cached(pulse.since - second).is_covered(&pulse, moment), "before it heard");
-        let elsewhere = Cached { server: time, ..cached(time) };
-        assert!(!elsewhere.is_covered(&pulse, moment), "another server");
-        assert!(!cached(time + second).is_covered(&pulse, moment), "the clock was put back");
-        assert!(cached(time + second).is_covered(&pulse, later(1)), "it was read since");
-        let long = Pulse { since: time - second * 3600, ..pulse };
-        assert!(cached(time - second * 59).is_covered(&long, moment));
-        assert!(!cached(time - second * 59).is_covered(&long, later(1)), "too old");
-        assert!(!cached(time - second * 300).is_covered(&long, moment), "too old");
-    }
-
-    #[test]
-    fn ends_are_remembered_by_session_and_by_account_and_none_is_lost_when_there_are_too_many() {
-        let start = Instant::now();
-        let at = |millis| start + Duration::from_millis(millis);
-        let (a, b, c) = (Uuid::from_u128(1), Uuid::from_u128(2), Uuid::from_u128(3));
-        let mut ends = Ends::default();
-        assert!(ends.last(a, b).is_none());
-        ends.note(a, at(1));
-        ends.note(b, at(2));
-        let last =
-            |ends: &Ends, session, account| ends.last(session, account).map(|end| end.moment);
-        assert_eq!(last(&ends, a, c), Some(at(1)));
-        assert_eq!(last(&ends, c, b), Some(at(2)));
-        assert_eq!(last(&ends, a, b), Some(at(2)), "the later one counts");
-        assert_eq!(last(&ends, b, a), Some(at(2)));
-        assert_eq!(last(&ends, c, c), None);
-        for number in 0..ENDS as u128 {
-            ends.note(Uuid::from_u128(1000 + number), at(3));
-        }
-        assert!(ends.noted.len() < ENDS);
-        assert_eq!(last(&ends, a, b), Some(at(3)));
-        assert_eq!(last(&ends, c, c), Some(at(3)), "it may have been any");
-    }
-
     #[tokio::test]
     async fn what_was_read_before_an_end_was_noted_does_not_count_whenever_it_is_kept() {
         let clock = Clock::default();
@@ -336,7 +241,7 @@ mod tests {
             let before = clock.moment();
             check.keep(id, session(), before);
             assert_eq!(check.kept(id), Some(session()));
-            lock(&check.ends).note(noted, clock.moment());
+            lock(&check.ends).note(noted, clock.moment(), None);
             assert_eq!(check.kept(id), None);
             check.keep(id, session(), before);
             assert_eq!(check.kept(id), None, "it was read before");

@@ -76,6 +76,7 @@ mod pool;
 mod program;
 mod queries;
 mod reactions;
+mod read_cache;
 mod redis_kept;
 mod roles;
 mod second_factor;

@@ -106,7 +106,7 @@ fn process(db: &TestDb, redis: Option<&Redis>, builder: Builder) -> Builder {
 }
 
 /// Waits until what is in the cache counts in a process.
-async fn hears(app: &TestApp) {
+pub async fn hears(app: &TestApp) {
     wait(async || app.core.bus.pulse()).await;
 }
 

@@ -12,7 +12,9 @@ use poem_openapi::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::services::{email_address::EmailAddress, passwords, permissions::Permission};
+use crate::services::{
+    email_address::EmailAddress, files::FileType, passwords, permissions::Permission,
+};
 
 /// A mail address.
 #[derive(Debug, Clone)]
@@ -33,6 +35,10 @@ pub struct SearchText(pub String);
 /// The name of a permission of staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PermissionName(pub Permission);
+
+/// The media type of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileTypeName(pub FileType);
 
 impl SearchText {
     /// As long as an address may be.
@@ -164,6 +170,16 @@ text_type!(
         ..MetaSchema::new("string")
     },
     |text| Permission::parse(text).map(Self),
+    |name| name.0.text()
+);
+text_type!(
+    FileTypeName,
+    "string_file_type",
+    MetaSchema {
+        enum_items: FileType::NAMES.iter().map(|name| (*name).into()).collect(),
+        ..MetaSchema::new("string")
+    },
+    |text| FileType::parse(text).map(Self),
     |name| name.0.text()
 );
 text_type!(

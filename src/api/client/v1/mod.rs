@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod files;
 pub mod notifications;
 pub mod second_factor;
 pub mod sessions;
@@ -23,6 +24,8 @@ pub enum Tag {
     Users,
     /// What the signed-in user is told.
     Notifications,
+    /// The signed-in user's own files.
+    Files,
     /// The state of the service and of the apps.
     Config,
 }
@@ -36,6 +39,7 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
+        files::FilesApi,
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

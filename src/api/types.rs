@@ -32,6 +32,10 @@ pub struct SecretText(pub SecretString);
 #[derive(Debug, Clone)]
 pub struct SearchText(pub String);
 
+/// Why staff do something, for the record: not blank.
+#[derive(Debug, Clone)]
+pub struct Reason(pub String);
+
 /// The name of a permission of staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PermissionName(pub Permission);
@@ -46,6 +50,16 @@ impl SearchText {
 
     fn parse(text: &str) -> Option<Self> {
         let fits = (1..=Self::MAX).contains(&text.chars().count()) && !text.contains('\0');
+        fits.then(|| Self(text.to_owned()))
+    }
+}
+
+impl Reason {
+    const MAX: usize = 1000;
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_blank = text.chars().all(|c| c <= ' ');
+        let fits = !is_blank && text.chars().count() <= Self::MAX && !text.contains('\0');
         fits.then(|| Self(text.to_owned()))
     }
 }
@@ -192,4 +206,16 @@ text_type!(
     },
     SearchText::parse,
     |search| &search.0
+);
+text_type!(
+    Reason,
+    "string_reason",
+    MetaSchema {
+        min_length: Some(1),
+        max_length: Some(Reason::MAX),
+        pattern: Some(r"^[^\x00]*[^\x00-\x20][^\x00]*$".to_owned()),
+        ..MetaSchema::new("string")
+    },
+    Reason::parse,
+    |reason| &reason.0
 );

@@ -19,6 +19,7 @@ use crate::services::{
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
     files::removal::CleanUpFiles,
+    impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
     mails::DeliverMail,
@@ -45,6 +46,7 @@ pub fn registry() -> Registry {
         .handle::<SendPasswordReset>()
         .handle::<SendStaffPasswordReset>()
         .handle::<LiftSuspension>()
+        .handle::<EndImpersonation>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {
             let session_id = event.session_id;

@@ -16,6 +16,7 @@ pub mod export;
 pub mod files;
 pub mod health;
 pub mod idempotency;
+pub mod impersonation;
 pub mod invitations;
 pub mod jobs;
 pub mod limits;
@@ -73,6 +74,7 @@ pub struct Core {
     pub passwords: Arc<passwords::Passwords>,
     /// How long a user may take a deletion back.
     pub deletion_grace: TimeDelta,
+    pub impersonation: impersonation::Impersonation,
     pub invitations: invitations::Invitations,
     pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,

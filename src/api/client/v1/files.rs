@@ -359,7 +359,7 @@ impl Example for File {
             purpose: FilePurpose::Attachment,
             state: FileState::Ready,
             sha256: Some(SHA256.to_owned()),
-            expires_at: None,
+            expires_at: Some(DateTime::UNIX_EPOCH),
             completed_at: Some(DateTime::UNIX_EPOCH),
             created_at: DateTime::UNIX_EPOCH,
         }
@@ -398,13 +398,7 @@ impl Example for FileUpload {
 
 impl Example for CreatedFile {
     fn example() -> Self {
-        let pending = File {
-            state: FileState::Pending,
-            expires_at: Some(DateTime::UNIX_EPOCH),
-            completed_at: None,
-            ..File::example()
-        };
-        Self { file: pending, upload: FileUpload::example() }
+        Self { file: File::example(), upload: FileUpload::example() }
     }
 }
 

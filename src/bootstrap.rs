@@ -219,6 +219,7 @@ pub fn core(
         files: Arc::new(files::rules(&settings.files)),
         redis,
         bus,
+        tallies: Arc::default(),
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })

@@ -81,6 +81,8 @@ pub(super) async fn download_of(core: &Core, file: &File) -> Result<Presigned> {
 /// A disposition by which a browser saves a file under its name (RFC 6266); what no header can hold is encoded (RFC
 /// 8187).
 fn attachment(name: &str) -> String {
+    use std::fmt::Write;
+
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ');
     let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
     let mut encoded = String::new();
@@ -89,7 +91,10 @@ fn attachment(name: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
                 encoded.push(char::from(byte));
             }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // Writing to a text cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
         }
     }
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")

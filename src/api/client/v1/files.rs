@@ -195,6 +195,7 @@ impl FilesApi {
     ///
     /// Newest first.
     #[oai(path = "/", method = "get", operation_id = "list_files")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
         auth: ClientAuth,

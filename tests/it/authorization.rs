@@ -31,6 +31,8 @@ use crate::support::{
 enum Access {
     /// Everybody; a token makes no difference.
     Public,
+    /// Everybody; who sends a token must send a good one.
+    Reader,
     /// Users, on what is theirs.
     User,
     /// Staff, also where a second factor is a must and they have none yet.
@@ -41,7 +43,7 @@ enum Access {
     Staff,
 }
 
-use Access::{Own, Public, Setup, Staff, User};
+use Access::{Own, Public, Reader, Setup, Staff, User};
 
 const OPERATIONS: &[(&str, Access)] = &[
     ("register_user", Public),
@@ -72,6 +74,16 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("count_unread_notifications", User),
     ("read_notification", User),
     ("read_all_notifications", User),
+    ("list_posts", Reader),
+    ("get_post", Reader),
+    ("create_post", User),
+    ("update_post", User),
+    ("delete_post", User),
+    ("restore_post", User),
+    ("publish_post", User),
+    ("schedule_post", User),
+    ("unpublish_post", User),
+    ("list_own_posts", User),
     ("get_health", Public),
     ("get_release", Public),
     ("login_admin", Public),
@@ -240,21 +252,22 @@ fn expected(
         return (!is_allowed).then_some((403, "permission_denied"));
     }
     match (access, identity) {
-        (Public, _) => None,
+        (Public, _) | (Reader, Anonymous) => None,
         (User | Setup | Own | Staff, Anonymous) => Some((401, "unauthenticated")),
         (
-            User | Setup | Own | Staff,
+            Reader | User | Setup | Own | Staff,
             Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken,
         ) => not_valid_here,
 
-        (User, Owner | OtherUser) => None,
-        (User, SuspendedUser) => Some((403, "account_suspended")),
-        (User, ExpiredUser) => Some((401, "token_expired")),
-        (User, SignedOutUser) => Some((401, "session_ended")),
-        (User, SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole) => {
-            not_valid_here
-        }
-        (User, ExpiredAdmin | SignedOutAdmin) => not_valid_here,
+        (Reader | User, Owner | OtherUser) => None,
+        (Reader | User, SuspendedUser) => Some((403, "account_suspended")),
+        (Reader | User, ExpiredUser) => Some((401, "token_expired")),
+        (Reader | User, SignedOutUser) => Some((401, "session_ended")),
+        (
+            Reader | User,
+            SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole,
+        ) => not_valid_here,
+        (Reader | User, ExpiredAdmin | SignedOutAdmin) => not_valid_here,
 
         (Setup | Own | Staff, Owner | OtherUser | SuspendedUser | ExpiredUser | SignedOutUser) => {
             not_valid_here
@@ -404,12 +417,13 @@ fn c15_every_operation_is_listed_with_whom_it_is_for() {
     assert_eq!(listed, documented);
     for Described { id, surface, needs_token, permission, .. } in &operations {
         let access = OPERATIONS.iter().find(|(listed, _)| listed == id).expect("listed").1;
-        assert_eq!(*needs_token, access != Public, "{id}: the document says otherwise");
+        let is_open = [Public, Reader].contains(&access);
+        assert_eq!(*needs_token, !is_open, "{id}: the document says otherwise");
         // Nothing of the backoffice but what the list names can do without.
         assert_eq!(permission.is_some(), access == Staff, "{id}: a permission");
         match surface {
             Surface::Client => assert!(![Setup, Own, Staff].contains(&access), "{id}"),
-            Surface::Backoffice => assert_ne!(access, User, "{id}"),
+            Surface::Backoffice => assert!(![Reader, User].contains(&access), "{id}"),
         }
     }
 }

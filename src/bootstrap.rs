@@ -48,6 +48,7 @@ use crate::{
         cursors::CursorKey,
         health::Health,
         idempotency::Idempotency,
+        impersonation::Impersonation,
         invitations::Invitations,
         limits::Limits,
         live_settings::{LiveSettings, PlatformRelease, Releases},
@@ -180,6 +181,10 @@ pub fn core(
         // A flood of sign-ins leaves half of what is worked on to other requests.
         deletion_grace: TimeDelta::days(settings.accounts.deletion_grace_days.into()),
         passwords: Arc::new(passwords(&settings.passwords, max_in_flight(settings).div_ceil(2))?),
+        impersonation: Impersonation {
+            life: TimeDelta::seconds(settings.staff.impersonation_seconds.into()),
+            may_write: settings.staff.impersonation_may_write,
+        },
         invitations: Invitations {
             life: TimeDelta::hours(settings.staff.invitation_hours.into()),
             public_url: public_url(settings),

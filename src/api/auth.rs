@@ -3,7 +3,10 @@
 
 use std::{marker::PhantomData, ops::Deref, sync::Arc};
 
-use poem::{FromRequest, PathPattern, Request, RequestBody, Result, http::header};
+use poem::{
+    FromRequest, PathPattern, Request, RequestBody, Result,
+    http::{Method, header},
+};
 use poem_openapi::{
     ApiExtractor, ApiExtractorType, ExtractParamOptions, SecurityScheme, auth::Bearer,
     registry::Registry,
@@ -21,15 +24,15 @@ use crate::{
     adapters::limiter::Tally,
     db::{Actor, Origin, UnitOfWork, admins::Admin, users::User},
     services::{
-        Code, Core, ServiceError, accounts,
+        Code, Core, ServiceError, accounts, impersonation,
         permissions::{Need, OwnAccount, Permission, Permissions},
         sessions::Authenticated,
         staff,
     },
 };
 
-/// A signed-in user of the client API.
-pub struct ClientAuth(Caller);
+/// A signed-in user of the client API, or staff who act as one as far as `A` lets them.
+pub struct ClientAuth<A = Reading>(Caller, PhantomData<A>);
 
 /// A signed-in user who has proved lately who it is: see [`RECENT`](crate::services::sessions::RECENT).
 pub struct RecentClientAuth(Caller);
@@ -56,6 +59,39 @@ struct StaffToken(Bearer);
 #[oai(ty = "bearer", rename = "UserToken", bearer_format = "JWT")]
 struct UserToken(Bearer);
 
+/// What of an operation is open to staff who act as a user (security condition 18).
+pub trait Acting: Send + Sync + 'static {
+    /// Whether they may do it. `may_write`: whether the setting lets them change things.
+    fn may(method: &Method, may_write: bool) -> bool;
+}
+
+/// It is open where nothing is changed by it, or the setting allows it.
+pub struct Reading;
+
+/// It is the user's alone: how they sign in, and whether they stay.
+pub struct Never;
+
+/// It is open, whatever it changes: to end the session.
+pub struct Always;
+
+impl Acting for Reading {
+    fn may(method: &Method, may_write: bool) -> bool {
+        may_write || method.is_safe()
+    }
+}
+
+impl Acting for Never {
+    fn may(_: &Method, _: bool) -> bool {
+        false
+    }
+}
+
+impl Acting for Always {
+    fn may(_: &Method, _: bool) -> bool {
+        true
+    }
+}
+
 /// Who asks, in which session, and where the request comes from.
 #[derive(Debug, Clone)]
 pub struct Caller {
@@ -68,8 +104,8 @@ pub struct Caller {
 
 /// Makes a guard: the token's scheme, what else is asked, and the account behind it.
 macro_rules! guard {
-    ($auth:ident$(<$need:ident>)?, $token:ident, $needs:expr, $check:expr, $accounts:ident, $account:ident) => {
-        impl<'a $(, $need: Need)?> ApiExtractor<'a> for $auth$(<$need>)? {
+    ($auth:ident$(<$need:ident: $bound:ident>)?, $token:ident, $needs:expr, $check:expr, $accounts:ident, $account:ident) => {
+        impl<'a $(, $need: $bound)?> ApiExtractor<'a> for $auth$(<$need>)? {
             const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
 
             type ParamType = ();
@@ -96,7 +132,7 @@ macro_rules! guard {
             }
         }
 
-        impl$(<$need>)? Deref for $auth$(<$need>)? {
+        impl$(<$need: $bound>)? Deref for $auth$(<$need>)? {
             type Target = Caller;
 
             fn deref(&self) -> &Self::Target {
@@ -104,7 +140,7 @@ macro_rules! guard {
             }
         }
 
-        impl$(<$need>)? $auth$(<$need>)? {
+        impl$(<$need: $bound>)? $auth$(<$need>)? {
             /// Reads the account: one statement.
             ///
             /// # Errors
@@ -117,11 +153,11 @@ macro_rules! guard {
     (@made $auth:ident, $caller:ident) => { $auth($caller) };
     (@made $auth:ident<$need:ident>, $caller:ident) => { $auth($caller, PhantomData) };
 }
-guard!(ClientAuth, UserToken, [], check_user::<false>, accounts, User);
-guard!(RecentClientAuth, UserToken, [Some(STEP_UP)], check_user::<true>, accounts, User);
-guard!(StaffAuth<P>, StaffToken, [text::<P>()], check_staff::<P, false>, staff, Admin);
+guard!(ClientAuth<A: Acting>, UserToken, [], check_user::<A, false>, accounts, User);
+guard!(RecentClientAuth, UserToken, [Some(STEP_UP)], check_user::<Never, true>, accounts, User);
+guard!(StaffAuth<P: Need>, StaffToken, [text::<P>()], check_staff::<P, false>, staff, Admin);
 guard!(
-    RecentStaffAuth<P>,
+    RecentStaffAuth<P: Need>,
     StaffToken,
     [text::<P>(), Some(STEP_UP)],
     check_staff::<P, true>,
@@ -156,7 +192,7 @@ impl<'a> ApiExtractor<'a> for Reader {
             origin(request, Actor::Anonymous)?;
             return Ok(Self { account_id: None });
         }
-        let user = ClientAuth::from_request(request, body, options).await?;
+        let user = <ClientAuth as ApiExtractor>::from_request(request, body, options).await?;
         Ok(Self { account_id: Some(user.account_id) })
     }
 }
@@ -165,12 +201,18 @@ fn text<P: Need>() -> Option<&'static str> {
     P::PERMISSION.map(Permission::text)
 }
 
-async fn check_user<const RECENT: bool>(
+async fn check_user<A: Acting, const RECENT: bool>(
     request: &Request,
     token: &str,
 ) -> Result<Caller, ApiError> {
     let core = core(request)?;
     let who = core.client_sessions.authenticate(core, token).await?;
+    if let Some(act) = who.claims.act {
+        impersonation::check(core, act).await?;
+        if !A::may(request.method(), core.impersonation.may_write) {
+            return Err(Code::ImpersonationForbidden.into());
+        }
+    }
     if RECENT {
         core.client_sessions.require_recent(core, &who).await?;
     }
@@ -204,7 +246,9 @@ async fn check_staff<P: Need, const RECENT: bool>(
 
 fn caller(request: &Request, who: &Authenticated, actor: Actor) -> Result<Caller, ApiError> {
     let (account_id, session_id) = (who.claims.sub, who.claims.sid);
-    let origin = Origin { session_id: Some(session_id), ..origin(request, actor)? };
+    let impersonator_id = who.claims.act.map(|act| act.sub);
+    let origin =
+        Origin { session_id: Some(session_id), impersonator_id, ..origin(request, actor)? };
     Ok(Caller { account_id, session_id, permissions: who.session.permissions, origin })
 }
 

@@ -41,6 +41,10 @@ pub struct PostName(String);
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct TagName(pub String);
 
+/// Why staff do something, for the record: not blank.
+#[derive(Debug, Clone)]
+pub struct Reason(pub String);
+
 /// The name of a permission of staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PermissionName(pub Permission);
@@ -90,6 +94,16 @@ impl TagName {
     fn parse(text: &str) -> Option<Self> {
         let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let fits = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(is_part);
+        fits.then(|| Self(text.to_owned()))
+    }
+}
+
+impl Reason {
+    const MAX: usize = 1000;
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_blank = text.chars().all(|c| c <= ' ');
+        let fits = !is_blank && text.chars().count() <= Self::MAX && !text.contains('\0');
         fits.then(|| Self(text.to_owned()))
     }
 }
@@ -251,3 +265,15 @@ impl Example for PostName {
         Self("on-the-analytical-engine-0000000001".to_owned())
     }
 }
+text_type!(
+    Reason,
+    "string_reason",
+    MetaSchema {
+        min_length: Some(1),
+        max_length: Some(Reason::MAX),
+        pattern: Some(r"^[^\x00]*[^\x00-\x20][^\x00]*$".to_owned()),
+        ..MetaSchema::new("string")
+    },
+    Reason::parse,
+    |reason| &reason.0
+);

@@ -119,6 +119,8 @@ pub const KEYS: &[Key] = &[
     key("audit.retention_months", number(1, 1200, "months")),
     key("staff.invitation_hours", number(1, 8760, "hours")),
     key("staff.require_second_factor", Kind::Switch),
+    key("staff.impersonation_seconds", number(1, 900, "seconds")),
+    key("staff.impersonation_may_write", Kind::Switch),
     key("limits.password.per_client", TRIES),
     key("limits.password.per_account", TRIES),
     key("limits.password.period_seconds", PERIOD),

@@ -125,6 +125,8 @@ pub struct Accounts {
 pub struct Staff {
     pub invitation_hours: u32,
     pub require_second_factor: bool,
+    pub impersonation_seconds: u32,
+    pub impersonation_may_write: bool,
 }
 
 /// How mail is sent.

@@ -2,7 +2,7 @@
 
 /// Declares what a list of a realm's sessions needs: its row, sort and filter, and the statements.
 macro_rules! listed_sessions {
-    ($table:ident, $session:ident, $sort:ident, $filter:ident) => {
+    ($table:ident, $session:ident, $sort:ident, $filter:ident $(, $(#[doc = $doc:literal])* $extra:ident: $type:ty)*) => {
         use chrono::{DateTime, Utc};
         use diesel::{pg::Pg, prelude::*};
         use diesel_async::RunQueryDsl;
@@ -32,6 +32,7 @@ macro_rules! listed_sessions {
             pub refresh_expires_at: DateTime<Utc>,
             /// When it ends in any case.
             pub expires_at: DateTime<Utc>,
+            $($(#[doc = $doc])* pub $extra: $type,)*
         }
 
         sortable! {

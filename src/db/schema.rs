@@ -402,6 +402,7 @@ diesel::table! {
         updated_at -> Timestamptz,
         authenticated_at -> Nullable<Timestamptz>,
         device_name -> Nullable<Text>,
+        impersonator_id -> Nullable<Uuid>,
     }
 }
 

@@ -180,7 +180,7 @@ pub async fn rotate(
     Ok(())
 }
 
-/// Ends one session; one that has ended already stays as it is.
+/// Ends one session, and tells it if it had not ended already.
 ///
 /// # Errors
 /// When the statement fails.
@@ -189,15 +189,15 @@ pub async fn revoke(
     realm: Realm,
     id: Uuid,
     now: DateTime<Utc>,
-) -> QueryResult<()> {
+) -> QueryResult<Vec<Uuid>> {
     on!(realm, table => diesel::update(table::table.find(id).filter(table::revoked_at.is_null()))
         .set((table::revoked_at.eq(now), table::updated_at.eq(now)))
-        .execute(conn)
-        .await?);
-    Ok(())
+        .returning(table::id)
+        .load(conn)
+        .await)
 }
 
-/// Ends all sessions of an account but `except`.
+/// Ends all sessions of an account but `except`, and tells which had not ended already.
 ///
 /// # Errors
 /// When the statement fails.
@@ -207,15 +207,15 @@ pub async fn revoke_all(
     account_id: Uuid,
     except: Option<Uuid>,
     now: DateTime<Utc>,
-) -> QueryResult<()> {
+) -> QueryResult<Vec<Uuid>> {
     // No session has the nil id.
     let except = except.unwrap_or_default();
     on!(realm, table => diesel::update(table::table)
         .filter(table::account_id.eq(account_id).and(table::id.ne(except)).and(table::revoked_at.is_null()))
         .set((table::revoked_at.eq(now), table::updated_at.eq(now)))
-        .execute(conn)
-        .await?);
-    Ok(())
+        .returning(table::id)
+        .load(conn)
+        .await)
 }
 
 /// The account has proved who it is.

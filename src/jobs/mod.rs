@@ -18,6 +18,7 @@ use crate::services::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
+    impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
     mails::DeliverMail,
@@ -46,6 +47,7 @@ pub fn registry() -> Registry {
         .handle::<SendStaffPasswordReset>()
         .handle::<LiftSuspension>()
         .handle::<PublishPost>()
+        .handle::<EndImpersonation>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {
             let session_id = event.session_id;

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Context, Handler, JobError};
 use crate::services::{
     deletion,
+    impersonation::{self, EndImpersonation},
     jobs::Job,
     notices::{self, Notify},
     reactions::{self, SendWelcome},
@@ -37,6 +38,15 @@ impl Handler for LiftSuspension {
     async fn run(self, context: Context) -> Result<(), JobError> {
         let Context { core, origin, .. } = &context;
         Ok(status::lift_suspension(core, origin, self.user_id).await?)
+    }
+}
+
+impl Handler for EndImpersonation {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        let Context { core, origin, .. } = &context;
+        Ok(impersonation::end_expired(core, origin, self.session_id).await?)
     }
 }
 

@@ -167,7 +167,7 @@ pub async fn reset_password(
     policy.check("new_password", password, &[&user.email, name], has_factor)?;
     users::set_password(&mut tx, id, &hash, policy.needs_factor(password), now).await?;
     users::set_email_verified(&mut tx, id, now).await?;
-    core.client_sessions.end_all(&mut tx, id, None).await?;
+    core.client_sessions.end_all(core, &mut tx, id, None).await?;
     if user.email_verified_at.is_none() {
         core.jobs.publish(core, &mut tx, &UserVerified { user_id: id }).await?;
     }
@@ -211,7 +211,7 @@ pub async fn change_password(
         check(second_factor::is_enabled(&mut tx, Account::User(id)).await?)?;
     }
     users::set_password(&mut tx, id, &hash, needs_factor, now).await?;
-    core.client_sessions.end_all(&mut tx, id, Some(session_id)).await?;
+    core.client_sessions.end_all(core, &mut tx, id, Some(session_id)).await?;
     user_one_time_codes::delete_all(&mut tx, id).await?;
     let entry = Entry::new(audit::Action::UserPasswordChanged, Subject::User(id));
     audit::record(core, &mut tx, entry).await?;

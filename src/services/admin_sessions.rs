@@ -39,7 +39,7 @@ pub async fn end(core: &Core, origin: &Origin, admin_id: Uuid, session_id: Uuid)
     if !admin_sessions::is_open(&mut tx, admin_id, session_id, now).await? {
         return Err(Code::NotFound.into());
     }
-    core.staff_sessions.revoke(&mut tx, session_id).await?;
+    core.staff_sessions.revoke(core, &mut tx, session_id).await?;
     let entry = Entry::new(Action::AdminSessionEnded, Subject::Admin(admin_id));
     audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)

@@ -29,7 +29,7 @@ pub async fn request(core: &Core, origin: &Origin, user_id: Uuid) -> Result<()> 
         audit::record(core, &mut tx, entry.changed(&user, &changed)).await?;
         core.jobs.publish(core, &mut tx, &DeletionRequested { user_id: user.id }).await?;
     }
-    core.client_sessions.end_all(&mut tx, user.id, None).await?;
+    core.client_sessions.end_all(core, &mut tx, user.id, None).await?;
     Ok(tx.commit().await?)
 }
 

@@ -147,6 +147,10 @@ catalogue! {
     UserNotDeleted = 1205, Conflict, "user_not_deleted", "This user is not deleted.";
     /// The address of the user needs no code any more.
     UserAlreadyVerified = 1206, Conflict, "user_already_verified", "The address of this user is verified already.";
+    /// Nobody acts as a user who is suspended or deleted.
+    UserNotActive = 1207, Conflict, "user_not_active", "This user is not active.";
+    /// Staff who act as a user only read, unless a setting allows more, and never do what is about how the user signs in.
+    ImpersonationForbidden = 1208, Forbidden, "impersonation_forbidden", "Only the user can do this, nobody who acts as them.";
     /// Another account has this address.
     EmailTaken = 1203, Conflict, "email_taken", "Another account has this address.";
     /// A permission is missing; `errors` names it.

@@ -15,6 +15,7 @@ pub mod expected;
 pub mod export;
 pub mod health;
 pub mod idempotency;
+pub mod impersonation;
 pub mod invitations;
 pub mod jobs;
 pub mod limits;
@@ -74,6 +75,7 @@ pub struct Core {
     pub passwords: Arc<passwords::Passwords>,
     /// How long a user may take a deletion back.
     pub deletion_grace: TimeDelta,
+    pub impersonation: impersonation::Impersonation,
     pub invitations: invitations::Invitations,
     pub limits: Arc<limits::Limits>,
     pub code_key: Arc<one_time_codes::CodeKey>,

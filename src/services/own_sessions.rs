@@ -39,7 +39,7 @@ pub async fn end(core: &Core, origin: &Origin, user_id: Uuid, session_id: Uuid) 
     if !user_sessions::is_open(&mut tx, user_id, session_id, now).await? {
         return Err(Code::NotFound.into());
     }
-    core.client_sessions.revoke(&mut tx, session_id).await?;
+    core.client_sessions.revoke(core, &mut tx, session_id).await?;
     let entry = Entry::new(audit::Action::UserSessionEnded, Subject::User(user_id));
     audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
@@ -58,7 +58,7 @@ pub enum Scope {
 /// Signs out.
 ///
 /// # Errors
-/// When the database fails.
+/// [`Code::ImpersonationForbidden`] for who acts as the user, but for their own session.
 pub async fn log_out(
     core: &Core,
     origin: &Origin,
@@ -66,12 +66,15 @@ pub async fn log_out(
     session_id: Uuid,
     scope: Scope,
 ) -> Result<()> {
+    if origin.impersonator_id.is_some() && scope != Scope::Local {
+        return Err(Code::ImpersonationForbidden.into());
+    }
     let except = match scope {
         Scope::Local => return core.client_sessions.end(core, origin, session_id).await,
         Scope::Others => Some(session_id),
         Scope::Global => None,
     };
     let mut tx = core.db.begin(origin).await?;
-    core.client_sessions.end_all(&mut tx, user_id, except).await?;
+    core.client_sessions.end_all(core, &mut tx, user_id, except).await?;
     Ok(tx.commit().await?)
 }

@@ -27,7 +27,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Code, Core, Result, permissions::Permissions, tokens::Claims};
+use super::{Code, Core, Result, permissions::Permissions, tokens::Subject};
 use crate::{
     adapters::{cache::Cache, clock::Clock, memory::Memory},
     db::{
@@ -132,29 +132,29 @@ impl SessionCheck {
     ///
     /// # Errors
     /// [`Code::SessionEnded`], or [`Code::AccountSuspended`].
-    pub async fn check(&self, core: &Core, claims: &Claims) -> Result<OpenSession> {
+    pub async fn check(&self, core: &Core, subject: Subject) -> Result<OpenSession> {
         let now = self.clock.now();
         let is_open =
-            |found: &OpenSession| found.account_id == claims.sub && found.expires_at > now;
-        if let Some(found) = self.kept(claims.sid).filter(is_open) {
+            |found: &OpenSession| found.account_id == subject.account_id && found.expires_at > now;
+        if let Some(found) = self.kept(subject.session_id).filter(is_open) {
             return Ok(found);
         }
-        if let Some(found) = self.cached(claims.sid).await.filter(is_open) {
+        if let Some(found) = self.cached(subject.session_id).await.filter(is_open) {
             return Ok(found);
         }
-        self.read(core, claims).await
+        self.read(core, subject).await
     }
 
     /// The same from PostgreSQL: one statement.
     ///
     /// # Errors
     /// As [`SessionCheck::check`].
-    pub async fn read(&self, core: &Core, claims: &Claims) -> Result<OpenSession> {
+    pub async fn read(&self, core: &Core, subject: Subject) -> Result<OpenSession> {
         let (now, as_of) = (self.clock.now(), self.clock.moment());
         let mut conn = core.db.conn().await?;
-        let found = open_sessions::read(&mut conn, self.realm, claims.sid, now).await?;
+        let found = open_sessions::read(&mut conn, self.realm, subject.session_id, now).await?;
         drop(conn);
-        let found = found.filter(|found| found.account_id == claims.sub);
+        let found = found.filter(|found| found.account_id == subject.account_id);
         let found = found.ok_or(Code::SessionEnded)?;
         if found.is_suspended {
             return Err(Code::AccountSuspended.into());
@@ -169,8 +169,8 @@ impl SessionCheck {
             has_second_factor: found.has_second_factor,
             permissions: Permissions::granted_by(&found.grants),
         };
-        self.keep(claims.sid, session, as_of);
-        self.store(claims.sid, session, &found);
+        self.keep(subject.session_id, session, as_of);
+        self.store(subject.session_id, session, &found);
         Ok(session)
     }
 

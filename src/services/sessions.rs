@@ -12,15 +12,17 @@ use super::{
     Code, Core, Result,
     audit::{self, Entry},
     events::RefreshTokenReused,
+    impersonation,
     limits::{Action, Who},
     session_check::{OpenSession, SessionCheck},
-    tokens::{Claims, Subject, TokenKind, Tokens},
+    tokens::{Act, Claims, Subject, TokenKind, Tokens},
 };
 use crate::{
     adapters::random::Random,
     db::{
         Origin, Tx, login_challenges,
         sessions::{self, Account, NewSession, Realm, RefreshToken, Seen, Session},
+        user_sessions,
     },
 };
 
@@ -65,6 +67,17 @@ pub struct PageToken {
     pub session_id: Uuid,
     pub token: String,
     /// Its life in seconds.
+    pub expires_in: i64,
+}
+
+/// What who acts as a user gets instead.
+#[derive(Debug, Clone)]
+pub struct ActingToken {
+    pub session_id: Uuid,
+    pub access_token: String,
+    /// The end of both.
+    pub expires_at: DateTime<Utc>,
+    /// Their life in seconds.
     pub expires_in: i64,
 }
 
@@ -116,6 +129,29 @@ impl Sessions {
         Ok(PageToken { session_id: subject.session_id, token, expires_in })
     }
 
+    /// The same for who acts as the user, for a while: an access token and nothing to refresh it with.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn open_acting(
+        &self,
+        tx: &mut Tx,
+        random: Random,
+        account_id: Uuid,
+        act: Act,
+        life: TimeDelta,
+    ) -> Result<ActingToken> {
+        let now = tx.now;
+        let (subject, end) = (Subject { account_id, session_id: random.id(now) }, now + life);
+        // It is nobody's.
+        let (_, stored) = self.new_token(TokenKind::Refresh, subject, random, now, end)?;
+        self.store(tx, subject, &stored, end, None).await?;
+        user_sessions::set_impersonator(tx, subject.session_id, act.sub, now).await?;
+        let access_token = self.tokens.sign_acting(act, subject, random.id(now), now, end)?;
+        let (session_id, expires_in) = (subject.session_id, life.num_seconds());
+        Ok(ActingToken { session_id, access_token, expires_at: end, expires_in })
+    }
+
     async fn insert(
         &self,
         tx: &mut Tx,
@@ -128,17 +164,22 @@ impl Sessions {
         let subject = Subject { account_id, session_id: random.id(now) };
         let session_end = now + self.absolute;
         let (token, stored) = self.new_token(kind, subject, random, now, session_end)?;
-        let new = NewSession {
-            id: subject.session_id,
-            account_id,
-            refresh_token: &stored,
-            expires_at: session_end,
-            device_name,
-            seen: seen(&tx.origin),
-            now,
-        };
-        sessions::insert(tx, self.realm, new).await?;
+        self.store(tx, subject, &stored, session_end, device_name).await?;
         Ok(Opened { subject, token, token_end: stored.expires_at, session_end })
+    }
+
+    async fn store(
+        &self,
+        tx: &mut Tx,
+        subject: Subject,
+        refresh_token: &RefreshToken,
+        expires_at: DateTime<Utc>,
+        device_name: Option<&str>,
+    ) -> Result<()> {
+        let (now, seen) = (tx.now, seen(&tx.origin));
+        let Subject { account_id, session_id: id } = subject;
+        let new = NewSession { id, account_id, refresh_token, expires_at, device_name, seen, now };
+        Ok(sessions::insert(tx, self.realm, new).await?)
     }
 
     /// Exchanges a refresh token for new tokens.
@@ -184,7 +225,7 @@ impl Sessions {
                 now,
             );
         }
-        self.revoke(&mut tx, session.id).await?;
+        self.revoke(core, &mut tx, session.id).await?;
         let entry = match self.realm {
             Realm::Client => Entry::new(
                 audit::Action::UserRefreshTokenReused,
@@ -247,7 +288,7 @@ impl Sessions {
     /// When the database fails.
     pub async fn end(&self, core: &Core, origin: &Origin, session_id: Uuid) -> Result<()> {
         let mut tx = core.db.begin(origin).await?;
-        self.revoke(&mut tx, session_id).await?;
+        self.revoke(core, &mut tx, session_id).await?;
         if let Some(id) = origin.actor.admin_id() {
             let entry = Entry::new(audit::Action::AdminSignedOut, audit::Subject::Admin(id));
             audit::record(core, &mut tx, entry).await?;
@@ -259,9 +300,10 @@ impl Sessions {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn revoke(&self, tx: &mut Tx, session_id: Uuid) -> Result<()> {
+    pub async fn revoke(&self, core: &Core, tx: &mut Tx, session_id: Uuid) -> Result<()> {
         let now = tx.now;
-        sessions::revoke(tx, self.realm, session_id, now).await?;
+        let ended = sessions::revoke(tx, self.realm, session_id, now).await?;
+        self.record_ends(core, tx, &ended).await?;
         self.check.changes(tx, session_id);
         Ok(())
     }
@@ -270,16 +312,30 @@ impl Sessions {
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn end_all(&self, tx: &mut Tx, account_id: Uuid, except: Option<Uuid>) -> Result<()> {
+    pub async fn end_all(
+        &self,
+        core: &Core,
+        tx: &mut Tx,
+        account_id: Uuid,
+        except: Option<Uuid>,
+    ) -> Result<()> {
         let now = tx.now;
         let account = match self.realm {
             Realm::Client => Account::User(account_id),
             Realm::Backoffice => Account::Admin(account_id),
         };
         login_challenges::delete_all(tx, account).await?;
-        sessions::revoke_all(tx, self.realm, account_id, except, now).await?;
+        let ended = sessions::revoke_all(tx, self.realm, account_id, except, now).await?;
+        self.record_ends(core, tx, &ended).await?;
         self.check.changes(tx, account_id);
         Ok(())
+    }
+
+    async fn record_ends(&self, core: &Core, tx: &mut Tx, ended: &[Uuid]) -> Result<()> {
+        match self.realm {
+            Realm::Client if !ended.is_empty() => impersonation::record_ends(core, tx, ended).await,
+            Realm::Client | Realm::Backoffice => Ok(()),
+        }
     }
 
     /// Tells whose access token it is, and of which session, which is open.
@@ -288,7 +344,7 @@ impl Sessions {
     /// As [`Tokens::verify`] and [`SessionCheck::check`].
     pub async fn authenticate(&self, core: &Core, token: &str) -> Result<Authenticated> {
         let claims = self.tokens.verify(TokenKind::Access, token, core.clock.now())?;
-        let session = self.check.check(core, &claims).await?;
+        let session = self.check.check(core, claims.subject()).await?;
         Ok(Authenticated { claims, session })
     }
 
@@ -300,7 +356,8 @@ impl Sessions {
         let now = core.clock.now();
         let is_recent = |session: &OpenSession| now - session.authenticated_at <= RECENT;
         // A proof is told to nobody: whoever knows of none asks.
-        if is_recent(&who.session) || is_recent(&self.check.read(core, &who.claims).await?) {
+        if is_recent(&who.session) || is_recent(&self.check.read(core, who.claims.subject()).await?)
+        {
             return Ok(());
         }
         Err(Code::StepUpRequired.into())

@@ -61,7 +61,7 @@ pub async fn change_password(
     if !admins::replace_password(&mut tx, admin.id, &admin.password_hash, &hash, now).await? {
         return Err(Code::InvalidCredentials.into());
     }
-    core.staff_sessions.end_all(&mut tx, admin.id, Some(session_id)).await?;
+    core.staff_sessions.end_all(core, &mut tx, admin.id, Some(session_id)).await?;
     let entry = Entry::new(audit::Action::AdminPasswordChanged, Subject::Admin(admin.id));
     audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
@@ -150,7 +150,7 @@ pub async fn reset_password(
     let now = tx.now;
     let admin = admins::lock_by_email(&mut tx, email.as_str()).await?.ok_or(Code::NotFound)?;
     admins::replace_password(&mut tx, admin.id, &admin.password_hash, &hash, now).await?;
-    core.staff_sessions.end_all(&mut tx, admin.id, None).await?;
+    core.staff_sessions.end_all(core, &mut tx, admin.id, None).await?;
     let entry = Entry::new(audit::Action::AdminPasswordReset, Subject::Admin(admin.id));
     audit::record(core, &mut tx, entry).await?;
     tx.commit().await?;

@@ -113,7 +113,7 @@ pub async fn set_status(
         });
     }
     if to == AdminStatus::Deactivated {
-        core.staff_sessions.end_all(&mut tx, id, None).await?;
+        core.staff_sessions.end_all(core, &mut tx, id, None).await?;
         keep_a_super_admin_of(&mut tx, &held).await?;
     }
     let member = admins::find_member(&mut tx, id).await?.ok_or(Code::NotFound)?;
@@ -141,7 +141,7 @@ pub async fn delete(
 ) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
     let (present, held) = lock_other(&mut tx, own, id, expected).await?;
-    core.staff_sessions.end_all(&mut tx, id, None).await?;
+    core.staff_sessions.end_all(core, &mut tx, id, None).await?;
     admins::delete(&mut tx, id).await?;
     keep_a_super_admin_of(&mut tx, &held).await?;
     let entry = Entry::new(Action::AdminDeleted, Subject::Admin(id)).removed(&present);

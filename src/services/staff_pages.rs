@@ -75,7 +75,7 @@ pub async fn sign_in(
 pub async fn visit(core: &Core, origin: &Origin, token: &str) -> Result<Visit> {
     let (sessions, now) = (&core.staff_sessions, core.clock.now());
     let claims = sessions.tokens.verify(TokenKind::Page, token, now)?;
-    let session = sessions.check.check(core, &claims).await?;
+    let session = sessions.check.check(core, claims.subject()).await?;
     if core.staff_factor_required && !session.has_second_factor {
         return Err(Code::SecondFactorSetupRequired.into());
     }

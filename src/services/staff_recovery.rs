@@ -109,7 +109,7 @@ pub async fn reset_password(
     }
     policy.check("new_password", password, &[&admin.email, &admin.name], false)?;
     admins::replace_password(&mut tx, id, &admin.password_hash, &hash, now).await?;
-    core.staff_sessions.end_all(&mut tx, id, None).await?;
+    core.staff_sessions.end_all(core, &mut tx, id, None).await?;
     let entry = Entry::new(audit::Action::AdminPasswordReset, Subject::Admin(id));
     audit::record(core, &mut tx, entry.by(Actor::Admin(id), None)).await?;
     staff_notices::send(core, &mut tx, id, Template::PasswordChanged).await?;
@@ -154,7 +154,7 @@ pub async fn remove_second_factor(
     let mut tx = core.db.begin(origin).await?;
     staff_accounts::lock_other(&mut tx, own, id, Expected::anything()).await?;
     second_factor::remove(core, &mut tx, Account::Admin(id)).await?;
-    core.staff_sessions.end_all(&mut tx, id, None).await?;
+    core.staff_sessions.end_all(core, &mut tx, id, None).await?;
     Ok(tx.commit().await?)
 }
 
@@ -170,6 +170,6 @@ pub async fn end_sessions(core: &Core, origin: &Origin, own: Permissions, id: Uu
 }
 
 async fn end_sessions_by(core: &Core, tx: &mut Tx, id: Uuid, action: audit::Action) -> Result<()> {
-    core.staff_sessions.end_all(tx, id, None).await?;
+    core.staff_sessions.end_all(core, tx, id, None).await?;
     audit::record(core, tx, Entry::new(action, Subject::Admin(id))).await
 }

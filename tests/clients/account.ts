@@ -1,12 +1,12 @@
 // The whole life of an account, with the client made from the document.
 import assert from 'node:assert/strict';
-import { createHmac } from 'node:crypto';
 import { setTimeout } from 'node:timers/promises';
 import createClient from 'openapi-fetch';
 
 import type { paths } from './generated/client.ts';
 import { mailedCode, mailedToken, told } from './mailbox.ts';
 import { bearer, ok, refused, setting } from './support.ts';
+import { currentStep, totp } from './totp.ts';
 
 const api = createClient<paths>({ baseUrl: setting('TWOFOLD_BASE') });
 const first = 'life@example.com';
@@ -26,20 +26,6 @@ async function challenge(): Promise<string> {
   const answer = ok(await api.POST('/api/v1/auth/login', { body: { email, password } })).data;
   return 'challenge_token' in answer ? answer.challenge_token : assert.fail('none is asked for');
 }
-
-/** Six digits of a time-based code (RFC 6238). */
-function totp(secret: string, step: number): string {
-  const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
-  const bits = [...secret].map((letter) => alphabet.indexOf(letter).toString(2).padStart(5, '0'));
-  const bytes = bits.join('').match(/.{8}/g) ?? [];
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(step));
-  const key = Buffer.from(bytes.map((byte) => Number.parseInt(byte, 2)));
-  const hash = createHmac('sha1', key).update(counter).digest();
-  const offset = (hash.at(-1) ?? 0) & 15;
-  return String((hash.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).padStart(6, '0');
-}
-const currentStep = () => Math.floor(Date.now() / 30_000);
 
 // Registered, verified, signed in to.
 const registration = { email, password, name: 'Ada', locale: 'en-GB' };

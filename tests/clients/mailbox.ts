@@ -8,13 +8,19 @@ import { setting } from './support.ts';
 
 const read = new Set<string>();
 
+/** Without what quoted-printable puts into long lines and in place of `=` (RFC 2045, 6.7). */
+const decoded = (mail: string) =>
+  mail
+    .replace(/=\r?\n/g, '')
+    .replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)));
+
 /** What the pattern finds in the next mail to this address that has it; each mail is found once. */
 export async function mailed(address: string, pattern: RegExp): Promise<string> {
   const outbox = setting('TWOFOLD_OUTBOX');
   for (let attempt = 0; attempt < 100; attempt += 1) {
     for (const name of (await readdir(outbox)).sort()) {
       if (read.has(name)) continue;
-      const mail = await readFile(join(outbox, name), 'utf8');
+      const mail = decoded(await readFile(join(outbox, name), 'utf8'));
       const found = pattern.exec(mail)?.[1];
       if (found && new RegExp(`^To: .*${address}`, 'm').test(mail)) {
         read.add(name);
@@ -35,3 +41,7 @@ export const mailedToken = (address: string) => mailed(address, /^([0-9a-f]{64})
 /** Waits for a mail of this subject. */
 export const told = (address: string, subject: string) =>
   mailed(address, new RegExp(`^Subject: (${subject})`, 'm'));
+
+/** The token in the link of the next invitation to this address. */
+export const mailedInvitation = (address: string) =>
+  mailed(address, /invitation\?token=([0-9A-Za-z_-]+)/);

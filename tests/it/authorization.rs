@@ -33,8 +33,12 @@ enum Access {
     Public,
     /// Everybody; who sends a token must send a good one.
     Reader,
-    /// Users, on what is theirs.
+    /// Users, on what is theirs; staff who act as them only read it.
     User,
+    /// The same, and nothing of it for staff who act as them.
+    Alone,
+    /// The same, and all of it for them.
+    SignOut,
     /// Staff, also where a second factor is a must and they have none yet.
     Setup,
     /// Staff, on their own account.
@@ -43,7 +47,7 @@ enum Access {
     Staff,
 }
 
-use Access::{Own, Public, Reader, Setup, Staff, User};
+use Access::{Alone, Own, Public, Reader, Setup, SignOut, Staff, User};
 
 const OPERATIONS: &[(&str, Access)] = &[
     ("register_user", Public),
@@ -52,24 +56,24 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("login_user", Public),
     ("refresh_user_session", Public),
     ("login_user_with_second_factor", Public),
-    ("logout_user", User),
+    ("logout_user", SignOut),
     ("list_sessions", User),
-    ("end_session", User),
-    ("step_up_user", User),
+    ("end_session", Alone),
+    ("step_up_user", Alone),
     ("get_second_factor", User),
-    ("begin_totp", User),
-    ("confirm_totp", User),
-    ("disable_totp", User),
-    ("renew_recovery_codes", User),
+    ("begin_totp", Alone),
+    ("confirm_totp", Alone),
+    ("disable_totp", Alone),
+    ("renew_recovery_codes", Alone),
     ("forgot_password", Public),
     ("reset_password", Public),
     ("get_current_user", User),
     ("update_current_user", User),
-    ("change_password", User),
-    ("change_email", User),
-    ("confirm_email", User),
-    ("delete_current_user", User),
-    ("cancel_deletion", User),
+    ("change_password", Alone),
+    ("change_email", Alone),
+    ("confirm_email", Alone),
+    ("delete_current_user", Alone),
+    ("cancel_deletion", Alone),
     ("list_notifications", User),
     ("count_unread_notifications", User),
     ("read_notification", User),
@@ -140,6 +144,8 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("list_user_sessions", Staff),
     ("end_user_session", Staff),
     ("end_user_sessions", Staff),
+    ("impersonate_user", Staff),
+    ("end_impersonation", Staff),
     ("list_user_notes", Staff),
     ("create_user_note", Staff),
     ("delete_user_note", Staff),
@@ -206,6 +212,10 @@ identities! {
     SignedOutUser,
     /// A user who sends the refresh token.
     UserRefreshToken,
+    /// A member of the staff who acts as the owner.
+    Impersonator,
+    /// One who has signed out meanwhile.
+    SignedOutImpersonator,
     /// A super-admin.
     SuperAdmin,
     /// Staff with each of the other shipped roles.
@@ -242,6 +252,7 @@ impl Identity {
 #[expect(clippy::match_same_arms, reason = "a table, a block for each kind of operation")]
 fn expected(
     access: Access,
+    method: &Method,
     permission: Option<Permission>,
     identity: Identity,
 ) -> Option<(u16, &'static str)> {
@@ -253,25 +264,37 @@ fn expected(
     }
     match (access, identity) {
         (Public, _) | (Reader, Anonymous) => None,
-        (User | Setup | Own | Staff, Anonymous) => Some((401, "unauthenticated")),
+        (User | Alone | SignOut | Setup | Own | Staff, Anonymous) => Some((401, "unauthenticated")),
         (
-            Reader | User | Setup | Own | Staff,
+            Reader | User | Alone | SignOut | Setup | Own | Staff,
             Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken,
         ) => not_valid_here,
 
-        (Reader | User, Owner | OtherUser) => None,
-        (Reader | User, SuspendedUser) => Some((403, "account_suspended")),
-        (Reader | User, ExpiredUser) => Some((401, "token_expired")),
-        (Reader | User, SignedOutUser) => Some((401, "session_ended")),
-        (
-            Reader | User,
-            SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole,
-        ) => not_valid_here,
-        (Reader | User, ExpiredAdmin | SignedOutAdmin) => not_valid_here,
-
-        (Setup | Own | Staff, Owner | OtherUser | SuspendedUser | ExpiredUser | SignedOutUser) => {
-            not_valid_here
+        (Reader | User | Alone | SignOut, Owner | OtherUser) => None,
+        (Reader | User | Alone | SignOut, SuspendedUser) => Some((403, "account_suspended")),
+        (Reader | User | Alone | SignOut, ExpiredUser) => Some((401, "token_expired")),
+        (Reader | User | Alone | SignOut, SignedOutUser | SignedOutImpersonator) => {
+            Some((401, "session_ended"))
         }
+        (SignOut, Impersonator) => None,
+        (Reader | User, Impersonator) if method.is_safe() => None,
+        (Reader | User | Alone, Impersonator) => Some((403, "impersonation_forbidden")),
+        (
+            Reader | User | Alone | SignOut,
+            SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole
+            | ExpiredAdmin | SignedOutAdmin,
+        ) => not_valid_here,
+
+        (
+            Setup | Own | Staff,
+            Owner
+            | OtherUser
+            | SuspendedUser
+            | ExpiredUser
+            | SignedOutUser
+            | Impersonator
+            | SignedOutImpersonator,
+        ) => not_valid_here,
         (Setup | Own | Staff, ExpiredAdmin) => Some((401, "token_expired")),
         (Setup | Own | Staff, SignedOutAdmin) => Some((401, "session_ended")),
         (
@@ -289,6 +312,8 @@ const OTHER: &str = "bob@example.com";
 struct World {
     app: TestApp,
     suspended: String,
+    /// Of the owner.
+    owner_id: String,
 }
 
 impl World {
@@ -304,11 +329,12 @@ impl World {
         let suspended = app.user_token("eve@example.com").await;
         let admin = text(&app.admin_login().await["access_token"]);
         let users = app.get("/api/v1/backoffice/users?sort=-created_at").bearer(&admin);
-        let id = text(&users.send().await.data()["items"][0]["id"]);
+        let users = users.send().await.data();
+        let [id, owner_id] = [0, 2].map(|at| text(&users["items"][at]["id"]));
         let path = format!("/api/v1/backoffice/users/{id}/suspend");
         let suspend = app.post(&path, json!({"reason": "Just a test."})).bearer(&admin);
         assert_eq!(suspend.send().await.data()["email"], "eve@example.com");
-        Self { app, suspended }
+        Self { app, suspended, owner_id }
     }
 
     /// A token of a session that nothing else uses.
@@ -326,6 +352,13 @@ impl World {
             SignedOutUser => {
                 let token = access(app.login(OTHER).await);
                 self.sign_out("/api/v1/auth/logout", &token).await;
+                token
+            }
+            Impersonator => self.act_as_owner(&access(app.admin_login().await)).await,
+            SignedOutImpersonator => {
+                let admin = access(app.admin_login().await);
+                let token = self.act_as_owner(&admin).await;
+                self.sign_out("/api/v1/backoffice/auth/logout", &admin).await;
                 token
             }
             UserRefreshToken => text(&app.login(OWNER).await["refresh_token"]),
@@ -348,6 +381,13 @@ impl World {
                 opened.expect("signed in").token.token
             }
         })
+    }
+
+    async fn act_as_owner(&self, admin: &str) -> String {
+        let path = format!("/api/v1/backoffice/users/{}/impersonate", self.owner_id);
+        let body = json!({"reason": "Just a test."});
+        let token = self.app.post(&path, body).bearer(admin).send().await.data();
+        text(&token["access_token"])
     }
 
     async fn sign_out(&self, path: &str, token: &str) {
@@ -423,7 +463,9 @@ fn c15_every_operation_is_listed_with_whom_it_is_for() {
         assert_eq!(permission.is_some(), access == Staff, "{id}: a permission");
         match surface {
             Surface::Client => assert!(![Setup, Own, Staff].contains(&access), "{id}"),
-            Surface::Backoffice => assert!(![Reader, User].contains(&access), "{id}"),
+            Surface::Backoffice => {
+                assert!(![Reader, User, Alone, SignOut].contains(&access), "{id}");
+            }
         }
     }
 }
@@ -451,7 +493,7 @@ async fn c15_every_identity_is_let_in_or_refused_as_the_table_says() {
             };
             let at = format!("{id} by {identity:?}");
             let bad = json!({"surely_unknown": 1});
-            let Some((status, error)) = expected(access, permission, identity) else {
+            let Some((status, error)) = expected(access, &method, permission, identity) else {
                 let answer = send(&paths[0], example.is_some().then_some(&bad)).await;
                 let is_refused = [401, 403].contains(&answer.status);
                 let is_fault = answer.status >= 500 && id != "get_health";

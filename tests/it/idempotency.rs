@@ -279,6 +279,7 @@ const WITHOUT_KEY: &[(&str, &str)] = &[
     ("confirm_admin_totp", "answers with credentials"),
     ("renew_admin_recovery_codes", "answers with credentials"),
     ("login_admin", "answers with credentials"),
+    ("impersonate_user", "answers with credentials"),
     ("refresh_admin_session", "answers with credentials"),
     ("logout_admin", "sends nothing, and a second time changes nothing"),
     ("change_admin_password", "the current password works once"),

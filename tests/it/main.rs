@@ -42,6 +42,7 @@ mod health;
 mod hosts;
 mod idempotency;
 mod idempotency_atomic;
+mod impersonation;
 mod invitations;
 mod jobs;
 mod jobs_model;

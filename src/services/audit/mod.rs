@@ -66,6 +66,8 @@ actions! {
     UserRestored = "user.restored",
     UserNoteWritten = "user.note_written",
     UserNoteDeleted = "user.note_deleted",
+    UserImpersonated = "user.impersonated",
+    UserImpersonationEnded = "user.impersonation_ended",
     UserExported = "user.exported",
     UserSuspended = "user.suspended",
     UserReactivated = "user.reactivated",

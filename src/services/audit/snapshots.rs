@@ -9,6 +9,7 @@ use crate::db::{
     jobs::Job,
     mails::MailRecord,
     roles::{Role, RoleNames},
+    user_sessions::Impersonation,
     users::User,
 };
 
@@ -35,6 +36,7 @@ snapshot!(Admin: email, name, status);
 snapshot!(Invitation: email, name, status, expires_at);
 snapshot!(Role: name, description, permissions);
 snapshot!(Job: kind, queue, state);
+snapshot!(Impersonation: session_id, impersonator_id, expires_at);
 snapshot!(MailRecord: template, user_id, resend_of);
 
 impl Snapshot for Member {

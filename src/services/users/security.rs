@@ -58,7 +58,7 @@ pub async fn sessions(
 pub async fn end_sessions(core: &Core, origin: &Origin, id: Uuid) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
     lock(&mut tx, id).await?;
-    core.client_sessions.end_all(&mut tx, id, None).await?;
+    core.client_sessions.end_all(core, &mut tx, id, None).await?;
     record(core, &mut tx, Action::UserSessionsEnded, id).await?;
     Ok(tx.commit().await?)
 }
@@ -89,7 +89,7 @@ pub async fn remove_second_factor(core: &Core, origin: &Origin, id: Uuid) -> Res
     if user.password_needs_factor {
         replace_password(core, &mut tx, &user, &hash).await?;
     } else {
-        core.client_sessions.end_all(&mut tx, id, None).await?;
+        core.client_sessions.end_all(core, &mut tx, id, None).await?;
     }
     Ok(tx.commit().await?)
 }
@@ -125,7 +125,7 @@ async fn replace_password(core: &Core, tx: &mut Tx, user: &User, hash: &str) -> 
     let now = tx.now;
     users::set_password(tx, user.id, hash, false, now).await?;
     user_one_time_codes::delete_all(tx, user.id).await?;
-    core.client_sessions.end_all(tx, user.id, None).await?;
+    core.client_sessions.end_all(core, tx, user.id, None).await?;
     core.jobs.enqueue(core, tx, &SendPasswordReset { user_id: Some(user.id) }).await?;
     record(core, tx, Action::UserPasswordResetForced, user.id).await
 }

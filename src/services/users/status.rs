@@ -174,7 +174,7 @@ async fn change<'a>(
         core.jobs.enqueue_all(core, &mut tx, vec![order]).await?;
     }
     if user.status != UserStatus::Active {
-        core.client_sessions.end_all(&mut tx, id, None).await?;
+        core.client_sessions.end_all(core, &mut tx, id, None).await?;
     }
     tx.commit().await?;
     Ok(user)

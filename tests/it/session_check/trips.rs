@@ -82,6 +82,23 @@ async fn without_redis_it_is_the_same_in_one_process() {
 }
 
 #[tokio::test]
+async fn a_known_impersonation_takes_no_statement_either() {
+    let statements = Statements::watch();
+    let db = TestDb::create().await;
+    let app = process(&db, None, Statements::app()).start().await;
+    hears(&app).await;
+    let (email, admin) = (add_user(&app, &db).await, app.admin_token().await);
+    let path = format!("/api/v1/backoffice/users?q={email}");
+    let found = app.get(&path).bearer(&admin).send().await.data();
+    let path = format!("/api/v1/backoffice/users/{}/impersonate", text(&found["items"][0]["id"]));
+    let body = json!({"reason": "Just a test."});
+    let token = app.post(&path, body).bearer(&admin).send().await.data();
+    let token = text(&token["access_token"]);
+    assert_eq!(statements.of(status(&app, WHO, &token)).await, (1, 200));
+    assert_eq!(statements.of(status(&app, WHO, &token)).await, (0, 200));
+}
+
+#[tokio::test]
 async fn a_bus_that_hears_nothing_costs_a_statement_a_second_and_no_trip() {
     let statements = Statements::watch();
     let (redis, db) = (Redis::start().await, TestDb::create().await);

@@ -57,6 +57,7 @@ pub fn version() -> ApiVersion {
         ),
         (users::UsersApi, users::UserStatusApi, users::UserSecurityApi),
         (users::UserNotesApi, users::UsersBulkApi, users::UsersExportApi),
+        users::ImpersonationApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
         (audit_logs::AuditLogsApi, settings::SettingsApi),

@@ -2,6 +2,7 @@
 
 mod bulk;
 mod export;
+mod impersonation;
 mod managed_user;
 mod notes;
 mod security;
@@ -39,6 +40,7 @@ use crate::{
 
 pub use bulk::UsersBulkApi;
 pub use export::UsersExportApi;
+pub use impersonation::ImpersonationApi;
 use managed_user::{ManagedUser, ManagedUserStatus, a_time, active, ada, an_id, yes};
 pub use notes::UserNotesApi;
 pub use security::UserSecurityApi;

@@ -10,7 +10,7 @@ use poem_openapi::{
 use super::Tag;
 use crate::{
     api::{
-        auth::ClientAuth,
+        auth::{Always, ClientAuth},
         body::{Body, OptionalBody},
         envelope::{Answer, ApiResponse, Done, NoContent},
         error::ApiError,
@@ -312,7 +312,7 @@ impl AuthApi {
     #[oai(path = "/logout", method = "post", operation_id = "logout_user")]
     async fn logout(
         &self,
-        auth: ClientAuth,
+        auth: ClientAuth<Always>,
         core: Data<&Arc<Core>>,
         body: OptionalBody<LogoutRequest>,
     ) -> Result<NoContent, ApiError> {

@@ -9,7 +9,7 @@ use poem_openapi::{Object, OpenApi, types::Example};
 use super::{Tag, auth::TokenPair};
 use crate::{
     api::{
-        auth::{ClientAuth, RecentClientAuth},
+        auth::{ClientAuth, Never, RecentClientAuth},
         body::Body,
         envelope::{Answer, ApiResponse, NoContent},
         error::ApiError,
@@ -123,7 +123,7 @@ impl SecondFactorApi {
     #[oai(path = "/step-up", method = "post", operation_id = "step_up_user")]
     async fn step_up(
         &self,
-        auth: ClientAuth,
+        auth: ClientAuth<Never>,
         core: Data<&Arc<Core>>,
         body: Body<StepUpRequest>,
     ) -> Answer<StepUp> {
@@ -180,7 +180,7 @@ impl SecondFactorApi {
     #[oai(path = "/mfa/totp/confirm", method = "post", operation_id = "confirm_totp")]
     async fn confirm(
         &self,
-        auth: ClientAuth,
+        auth: ClientAuth<Never>,
         core: Data<&Arc<Core>>,
         body: Body<ConfirmTotpRequest>,
     ) -> Answer<RecoveryCodes> {

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Tag;
 use crate::{
     api::{
-        auth::ClientAuth,
+        auth::{ClientAuth, Never},
         envelope::{Answer, ApiResponse, CursorPage, NoContent},
         error::ApiError,
         listing::{Cursor, PageSize, SortText, feed_request},
@@ -48,6 +48,8 @@ pub struct Session {
     pub expires_at: DateTime<Utc>,
     /// When it was signed in to.
     pub created_at: DateTime<Utc>,
+    /// Whether a member of the staff looks at the product as the user in it, to help.
+    pub is_impersonation: bool,
 }
 
 impl From<(UserSession, bool)> for Session {
@@ -62,6 +64,7 @@ impl From<(UserSession, bool)> for Session {
             idle_expires_at: session.refresh_expires_at,
             expires_at: session.expires_at,
             created_at: session.created_at,
+            is_impersonation: session.impersonator_id.is_some(),
         }
     }
 }
@@ -104,7 +107,7 @@ impl SessionsApi {
     #[oai(path = "/:id", method = "delete", operation_id = "end_session")]
     async fn end(
         &self,
-        auth: ClientAuth,
+        auth: ClientAuth<Never>,
         core: Data<&Arc<Core>>,
         /// The session's identifier.
         #[oai(example = "an_id")]
@@ -131,6 +134,7 @@ impl Example for Session {
             idle_expires_at: DateTime::UNIX_EPOCH,
             expires_at: DateTime::UNIX_EPOCH,
             created_at: DateTime::UNIX_EPOCH,
+            is_impersonation: false,
         }
     }
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::Tag;
 use crate::{
     api::{
-        auth::{ClientAuth, RecentClientAuth},
+        auth::{ClientAuth, Never, RecentClientAuth},
         body::Body,
         envelope::{Answer, ApiResponse, Done, NoContent},
         error::ApiError,
@@ -150,7 +150,7 @@ impl UsersApi {
     #[oai(path = "/me/change-password", method = "post", operation_id = "change_password")]
     async fn change_password(
         &self,
-        auth: ClientAuth,
+        auth: ClientAuth<Never>,
         core: Data<&Arc<Core>>,
         body: Body<ChangePasswordRequest>,
     ) -> Result<Json<Done>, ApiError> {
@@ -183,7 +183,7 @@ impl UsersApi {
     #[oai(path = "/me/change-email/confirm", method = "post", operation_id = "confirm_email")]
     async fn confirm_email(
         &self,
-        auth: ClientAuth,
+        auth: ClientAuth<Never>,
         core: Data<&Arc<Core>>,
         body: Body<ConfirmEmailRequest>,
     ) -> Result<Json<Done>, ApiError> {
@@ -212,7 +212,7 @@ impl UsersApi {
     #[oai(path = "/me/cancel-deletion", method = "post", operation_id = "cancel_deletion")]
     async fn cancel_deletion(
         &self,
-        auth: ClientAuth,
+        auth: ClientAuth<Never>,
         core: Data<&Arc<Core>>,
     ) -> Answer<CurrentUser> {
         let user = deletion::cancel(core.0, &auth.origin, auth.account_id).await?;

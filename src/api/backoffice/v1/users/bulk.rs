@@ -12,6 +12,7 @@ use crate::{
         auth::StaffAuth,
         body::Body,
         envelope::{Answer, ApiResponse},
+        types::Reason,
     },
     db::Origin,
     services::{
@@ -29,12 +30,7 @@ pub struct BulkUsersRequest {
     #[oai(validator(min_items = 1, max_items = 100, unique_items))]
     pub ids: Vec<Uuid>,
     /// For the record; the users don't see it.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 1000,
-        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
-    ))]
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// What has become of one user.
@@ -79,7 +75,7 @@ async fn run(
     action: Action,
     body: BulkUsersRequest,
 ) -> Answer<BulkUsersResult> {
-    let rows = bulk::run(core, origin, action, &body.ids, &body.reason).await?;
+    let rows = bulk::run(core, origin, action, &body.ids, &body.reason.0).await?;
     let results = rows.into_iter().map(Into::into).collect();
     Ok(ApiResponse::success(BulkUsersResult { results }))
 }
@@ -157,7 +153,7 @@ impl UsersBulkApi {
 
 impl Example for BulkUsersRequest {
     fn example() -> Self {
-        Self { ids: vec![an_id()], reason: "Sends spam to other users.".to_owned() }
+        Self { ids: vec![an_id()], reason: Reason("Sends spam to other users.".to_owned()) }
     }
 }
 

@@ -55,6 +55,9 @@ pub struct ManagedUserSession {
     pub expires_at: DateTime<Utc>,
     /// When it was signed in to.
     pub created_at: DateTime<Utc>,
+    /// The member of the staff who acts as the user in it.
+    #[oai(skip_serializing_if_is_none)]
+    pub impersonator_id: Option<Uuid>,
 }
 
 impl From<UserSession> for ManagedUserSession {
@@ -68,6 +71,7 @@ impl From<UserSession> for ManagedUserSession {
             idle_expires_at: session.refresh_expires_at,
             expires_at: session.expires_at,
             created_at: session.created_at,
+            impersonator_id: session.impersonator_id,
         }
     }
 }
@@ -224,6 +228,7 @@ impl Example for ManagedUserSession {
             idle_expires_at: DateTime::UNIX_EPOCH,
             expires_at: DateTime::UNIX_EPOCH,
             created_at: DateTime::UNIX_EPOCH,
+            impersonator_id: Some(an_id()),
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
         envelope::{Answer, ApiResponse},
         etag::IfMatch,
         idempotency::IdempotencyKey,
+        types::Reason,
     },
     services::{
         Core,
@@ -31,12 +32,7 @@ use crate::{
 #[oai(deny_unknown_fields, example)]
 pub struct ChangeUserStatusRequest {
     /// For the record; the user doesn't see it.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 1000,
-        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
-    ))]
-    pub reason: String,
+    pub reason: Reason,
 }
 
 /// Why a user is suspended, and for how long.
@@ -44,12 +40,7 @@ pub struct ChangeUserStatusRequest {
 #[oai(deny_unknown_fields, example)]
 pub struct SuspendUserRequest {
     /// For the record; the user doesn't see it.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 1000,
-        pattern = r"^[^\x00]*[^\x00-\x20][^\x00]*$"
-    ))]
-    pub reason: String,
+    pub reason: Reason,
     /// When the user is reactivated; absent: when somebody does it.
     pub until: Option<DateTime<Utc>>,
 }
@@ -76,7 +67,7 @@ impl UserStatusApi {
     ) -> Answer<ManagedUser> {
         let (origin, expected) = (&auth.origin, if_match.expected::<ManagedUser, _>());
         let SuspendUserRequest { reason, until } = body.0;
-        let user = status::suspend(core.0, origin, id.0, expected, &reason, until).await?;
+        let user = status::suspend(core.0, origin, id.0, expected, &reason.0, until).await?;
         Ok(ApiResponse::success(user.into()))
     }
 
@@ -96,7 +87,7 @@ impl UserStatusApi {
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
         let expected = if_match.expected::<ManagedUser, _>();
-        let reason = &body.0.reason;
+        let reason = &body.0.reason.0;
         let user = status::reactivate(core.0, &auth.origin, id.0, expected, reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
@@ -118,7 +109,7 @@ impl UserStatusApi {
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
         let expected = if_match.expected::<ManagedUser, _>();
-        let reason = &body.0.reason;
+        let reason = &body.0.reason.0;
         let user = status::delete(core.0, &auth.origin, id.0, expected, reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
@@ -139,7 +130,7 @@ impl UserStatusApi {
         body: Body<ChangeUserStatusRequest>,
     ) -> Answer<ManagedUser> {
         let expected = if_match.expected::<ManagedUser, _>();
-        let reason = &body.0.reason;
+        let reason = &body.0.reason.0;
         let user = status::restore(core.0, &auth.origin, id.0, expected, reason).await?;
         Ok(ApiResponse::success(user.into()))
     }
@@ -147,13 +138,13 @@ impl UserStatusApi {
 
 impl Example for ChangeUserStatusRequest {
     fn example() -> Self {
-        Self { reason: "Has explained it.".to_owned() }
+        Self { reason: Reason("Has explained it.".to_owned()) }
     }
 }
 
 impl Example for SuspendUserRequest {
     fn example() -> Self {
         let until = Some(DateTime::UNIX_EPOCH);
-        Self { reason: "Sends spam to other users.".to_owned(), until }
+        Self { reason: Reason("Sends spam to other users.".to_owned()), until }
     }
 }

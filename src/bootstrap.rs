@@ -217,6 +217,7 @@ pub fn core(
         storage,
         redis,
         bus,
+        tallies: Arc::default(),
         health: Arc::new(Health::new(of_database, of_storage)),
         clock,
     })

@@ -8,11 +8,13 @@ use super::{Database, worker};
 use crate::{
     config::Settings,
     jobs::{self, Registry},
-    services::Core,
+    services::{Core, tallies},
+    telemetry::Chain,
 };
 
 /// Runs until it is told to stop, or dropped.
 pub struct Background {
+    core: Core,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     /// What the others use to their end.
@@ -20,7 +22,7 @@ pub struct Background {
 }
 
 impl Background {
-    /// Keeps the connections to other processes and to Redis.
+    /// Keeps the connections to other processes and to Redis, and stores what is counted.
     #[must_use]
     pub fn start(database: &Database, core: &Core) -> Self {
         jobs::metrics::watch(core);
@@ -30,7 +32,9 @@ impl Background {
         if let Some(redis) = &core.redis {
             connections.spawn(redis.clone().keep());
         }
-        Self { stop: watch::Sender::new(false), tasks: JoinSet::new(), connections }
+        let (stop, mut tasks) = (watch::Sender::new(false), JoinSet::new());
+        tasks.spawn(tallies::run(core.clone(), stop.subscribe()));
+        Self { core: core.clone(), stop, tasks, connections }
     }
 
     /// Works on jobs as well.
@@ -51,7 +55,13 @@ impl Background {
         const TO_NOTE: Duration = Duration::from_secs(5);
         let _ = self.stop.send(true);
         let limit = Duration::from_millis(settings.server.drain_timeout_ms) + TO_NOTE;
-        let all = async { while self.tasks.join_next().await.is_some() {} };
+        let all = async {
+            while self.tasks.join_next().await.is_some() {}
+            // Nothing is counted any more.
+            if let Err(error) = self.core.tallies.store(&self.core).await {
+                tracing::warn!("what was counted last is lost: {}", Chain(&error));
+            }
+        };
         let _ = timeout(limit, all).await;
         self.connections.shutdown().await;
     }

@@ -340,6 +340,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    tallies (period, starts_at, metric) {
+        period -> Text,
+        starts_at -> Timestamptz,
+        metric -> Text,
+        count -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    user_activity (user_id) {
+        user_id -> Uuid,
+        active_at -> Timestamptz,
+        previous_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     user_login_challenges (id) {
         id -> Uuid,
         user_id -> Uuid,
@@ -454,6 +475,7 @@ diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
 diesel::joinable!(posts -> users (author_id));
+diesel::joinable!(user_activity -> users (user_id));
 diesel::joinable!(user_login_challenges -> users (user_id));
 diesel::joinable!(user_notes -> admins (admin_id));
 diesel::joinable!(user_notes -> users (user_id));
@@ -488,6 +510,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     posts,
     roles,
     setting_versions,
+    tallies,
+    user_activity,
     user_login_challenges,
     user_notes,
     user_one_time_codes,

@@ -17,10 +17,12 @@ use super::{
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
     one_time_codes, second_factor,
     sign_in::{Device, lock_by_password},
+    tallies,
 };
 use crate::db::{
     Origin,
     sessions::{Account, Realm},
+    tallies::Metric,
     user_one_time_codes::{self, Purpose},
     users::{self, NewUser, ProfileChanges, User, UserStatus},
 };
@@ -54,6 +56,7 @@ pub async fn register(core: &Core, origin: &Origin, new: Registration) -> Result
     let mut user_id = Some(id);
     if users::insert(&mut tx, row()).await?.is_some() {
         core.jobs.publish(core, &mut tx, &UserRegistered { user_id: id }).await?;
+        tallies::count(core, &mut tx, Metric::Registrations);
     } else {
         let known = users::lock_by_email(&mut tx, email).await?;
         user_id = known.as_ref().map(|user| user.id);

@@ -5,6 +5,7 @@ pub mod admin_sessions;
 pub mod audit;
 pub mod change_email;
 pub mod cursors;
+pub mod dashboard;
 pub mod deletion;
 pub mod demo;
 pub mod devices;
@@ -43,6 +44,7 @@ mod staff_notices;
 pub mod staff_pages;
 pub mod staff_recovery;
 pub mod staff_sign_in;
+pub mod tallies;
 pub mod tokens;
 pub mod users;
 
@@ -95,6 +97,7 @@ pub struct Core {
     pub redis: Option<Kept>,
     pub audit: Arc<audit::Audit>,
     pub live_settings: Arc<live_settings::LiveSettings>,
+    pub tallies: Arc<tallies::Tallies>,
     pub health: Arc<health::Health>,
     pub metrics: Metrics,
 }

@@ -15,6 +15,7 @@ use super::{
     impersonation,
     limits::{Action, Who},
     session_check::{OpenSession, SessionCheck},
+    tallies,
     tokens::{Act, Claims, Subject, TokenKind, Tokens},
 };
 use crate::{
@@ -206,6 +207,9 @@ impl Sessions {
             let (refresh_token, stored) =
                 self.new_token(TokenKind::Refresh, subject, core.random, now, session.expires_at)?;
             sessions::rotate(&mut tx, self.realm, session.id, &stored, seen(origin)).await?;
+            if self.realm == Realm::Client {
+                tallies::count_active(core, &mut tx, session.account_id).await?;
+            }
             tx.commit().await?;
             let end = session.expires_at;
             return self.pair(subject, core.random, refresh_token, stored.expires_at, end, now);

@@ -12,12 +12,14 @@ use super::{
     limits::{Action, Who},
     second_factor,
     sessions::{RECENT, TokenPair},
+    tallies,
     tokens::{Subject, TokenKind},
 };
 use crate::db::{
     Origin, Tx, admins,
     login_challenges::{self as challenges, LoginChallenge, NewChallenge},
     sessions::{self, Account, Realm},
+    tallies::Metric,
     users::{self, User, UserStatus},
 };
 
@@ -74,6 +76,28 @@ pub struct Challenge {
 /// [`Code::InvalidCredentials`], also for an unverified address; with the right password of a
 /// verified one [`Code::AccountSuspended`]; [`Code::TooManyRequests`].
 pub async fn login(
+    core: &Core,
+    origin: &Origin,
+    email: &EmailAddress,
+    password: &SecretString,
+    device: &Device,
+) -> Result<Outcome> {
+    counted(core, try_login(core, origin, email, password, device).await)
+}
+
+/// Counts a sign-in that was refused, whosever it was: there may be no such account. What was beyond the limits on
+/// tries is none.
+fn counted<T>(core: &Core, outcome: Result<T>) -> Result<T> {
+    if let Err(error) = &outcome
+        && let Code::InvalidCredentials | Code::InvalidSecondFactor | Code::AccountSuspended =
+            error.code
+    {
+        core.tallies.count(Metric::FailedSignIns, core.clock.now());
+    }
+    outcome
+}
+
+async fn try_login(
     core: &Core,
     origin: &Origin,
     email: &EmailAddress,
@@ -191,6 +215,15 @@ pub async fn complete(
     challenge_token: &str,
     code: &str,
 ) -> Result<SignedIn> {
+    counted(core, try_complete(core, origin, challenge_token, code).await)
+}
+
+async fn try_complete(
+    core: &Core,
+    origin: &Origin,
+    challenge_token: &str,
+    code: &str,
+) -> Result<SignedIn> {
     let tokens = &core.client_sessions.tokens;
     let claims = tokens.verify(TokenKind::Challenge, challenge_token, core.clock.now());
     let claims = claims.map_err(|_| Code::ChallengeEnded)?;
@@ -221,6 +254,8 @@ async fn open(
     let (now, sessions) = (tx.now, &core.client_sessions);
     let tokens = sessions.open(tx, core.random, user.id, device_name).await?;
     users::set_last_login(tx, user.id, now).await?;
+    tallies::count_active(core, tx, user.id).await?;
+    tallies::count(core, tx, Metric::SignIns);
     if known_device.is_none() && user.last_login_at.is_some() {
         let event = NewDeviceSignedIn { user_id: user.id, session_id: tokens.session_id };
         core.jobs.publish(core, tx, &event).await?;

@@ -175,6 +175,7 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("get_maintenance_settings", Staff),
     ("change_maintenance_settings", Staff),
     ("list_maintenance_settings", Staff),
+    ("get_dashboard", Staff),
     ("get_queues", Staff),
     ("pause_queue", Staff),
     ("resume_queue", Staff),

@@ -29,6 +29,7 @@ mod conditional;
 mod connections;
 mod contract;
 mod cors;
+mod dashboard;
 mod database_outage;
 mod db;
 mod deletion;

@@ -3,6 +3,7 @@
 pub mod admins;
 pub mod audit_logs;
 pub mod auth;
+pub mod dashboard;
 pub mod invitations;
 pub mod jobs;
 pub mod mail_templates;
@@ -41,6 +42,8 @@ pub enum Tag {
     Audit,
     /// What staff set while the service runs.
     Settings,
+    /// How things go over time.
+    Dashboard,
 }
 
 /// All operations; needs no database.
@@ -60,7 +63,7 @@ pub fn version() -> ApiVersion {
         users::ImpersonationApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
-        (audit_logs::AuditLogsApi, settings::SettingsApi),
+        (audit_logs::AuditLogsApi, settings::SettingsApi, dashboard::DashboardApi),
     );
     let service = OpenApiService::new(api, "Twofold Backoffice API", "1.0");
     ApiVersion::new(Surface::Backoffice, "v1", document::introduce(service, "For admin staff."))

@@ -189,13 +189,15 @@ catalogue! {
     /// The first request with this key isn't answered yet: try again after `Retry-After`.
     IdempotencyKeyInFlight = 1402, Conflict, "idempotency_key_in_flight", "The first request with this idempotency key is still at work. Try again.";
     /// Nothing was uploaded by the URL of the file.
-    FileNotUploaded = 1501, Conflict, "file_not_uploaded", "The file is not uploaded yet.";
+    FileNotUploaded = 1801, Conflict, "file_not_uploaded", "The file is not uploaded yet.";
     /// What was uploaded is not what was announced, as `errors` says; it is deleted.
-    FileRefused = 1502, Invalid, "file_refused", "The file is not what was announced.";
+    FileRefused = 1802, Invalid, "file_refused", "The file is not what was announced.";
     /// All files of the user together are too many or too large.
-    FileQuotaExceeded = 1503, Conflict, "file_quota_exceeded", "There is no room for this file. Delete others first.";
+    FileQuotaExceeded = 1803, Conflict, "file_quota_exceeded", "There is no room for this file. Delete others first.";
     /// The upload isn't complete, or what was uploaded is still worked on, or of no use.
-    FileNotReady = 1504, Conflict, "file_not_ready", "This file can't be used yet.";
+    FileNotReady = 1804, Conflict, "file_not_ready", "This file can't be used yet.";
+    /// A post that is published can't be published again, one that isn't deleted can't be restored, and so on.
+    PostInOtherState = 1501, Conflict, "post_in_other_state", "The post is in a state that doesn't allow this.";
     /// It held a code or token, of which nothing is kept.
     MailNotRepeatable = 1601, Conflict, "mail_not_repeatable", "What this mail said was not kept. Its recipient can ask for a new one.";
     /// The mail is still to be sent, or tried again.

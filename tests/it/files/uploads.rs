@@ -125,7 +125,7 @@ async fn assert_refused(stage: &Stage, created: &Value, fields: &[&str]) {
     let id = text(&created["file"]["id"]);
     let answer: Answer = stage.complete(&id).await;
     let json = answer.assert_error(422, "file_refused");
-    assert_eq!(json["code"], 1502);
+    assert_eq!(json["code"], 1802);
     let found = text(&json["errors"][0]["field"]);
     assert!(fields.contains(&found.as_str()), "{json}");
     stage.get(&format!("/{id}")).await.assert_error(404, "not_found");
@@ -278,7 +278,7 @@ async fn c22_uploads_at_once_do_not_pass_the_quota() {
     let (fit, not): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!((fit.len(), not.len()), (3, 17));
     for answer in not {
-        assert_eq!(answer.assert_error(409, "file_quota_exceeded")["code"], 1503);
+        assert_eq!(answer.assert_error(409, "file_quota_exceeded")["code"], 1803);
     }
     stage.announce(attachment("text/plain", 11)).await.assert_error(409, "file_quota_exceeded");
     assert_eq!(stage.announce(attachment("text/plain", 10)).await.status, 200);

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod config;
 pub mod files;
 pub mod notifications;
+pub mod posts;
 pub mod second_factor;
 pub mod sessions;
 pub mod users;
@@ -26,6 +27,8 @@ pub enum Tag {
     Notifications,
     /// The signed-in user's own files.
     Files,
+    /// What users write.
+    Posts,
     /// The state of the service and of the apps.
     Config,
 }
@@ -40,6 +43,7 @@ pub fn version() -> ApiVersion {
         users::UsersApi,
         notifications::NotificationsApi,
         files::FilesApi,
+        (posts::PostsApi, posts::PublishingApi, posts::OwnPostsApi),
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

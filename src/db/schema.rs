@@ -134,6 +134,45 @@ diesel::table! {
 }
 
 diesel::table! {
+    doomed_objects (prefix) {
+        prefix -> Text,
+        due_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    file_spaces (user_id) {
+        user_id -> Uuid,
+        folder -> Uuid,
+        files -> Int8,
+        bytes -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    files (id) {
+        id -> Uuid,
+        owner_id -> Uuid,
+        purpose -> Text,
+        name -> Text,
+        content_type -> Text,
+        size -> Int8,
+        sha256 -> Nullable<Bytea>,
+        state -> Text,
+        upload_key -> Text,
+        key -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        completed_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     idempotency_keys (key_hash) {
         key_hash -> Bytea,
         fingerprint -> Bytea,
@@ -295,6 +334,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    posts (id) {
+        id -> Uuid,
+        author_id -> Uuid,
+        slug -> Text,
+        title -> Text,
+        body -> Text,
+        html -> Text,
+        excerpt -> Text,
+        tags -> Array<Nullable<Text>>,
+        stage -> Text,
+        published_at -> Nullable<Timestamptz>,
+        hidden_at -> Nullable<Timestamptz>,
+        hidden_reason -> Nullable<Text>,
+        deleted_at -> Nullable<Timestamptz>,
+        state -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     roles (id) {
         id -> Uuid,
         name -> Text,
@@ -447,12 +507,15 @@ diesel::joinable!(admin_roles -> admins (admin_id));
 diesel::joinable!(admin_roles -> roles (role_id));
 diesel::joinable!(admin_sessions -> admins (account_id));
 diesel::joinable!(admin_totp -> admins (admin_id));
+diesel::joinable!(file_spaces -> users (user_id));
+diesel::joinable!(files -> users (owner_id));
 diesel::joinable!(invitation_roles -> invitations (invitation_id));
 diesel::joinable!(invitation_roles -> roles (role_id));
 diesel::joinable!(invitations -> admins (invited_by));
 diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
+diesel::joinable!(posts -> users (author_id));
 diesel::joinable!(user_activity -> users (user_id));
 diesel::joinable!(user_login_challenges -> users (user_id));
 diesel::joinable!(user_notes -> admins (admin_id));
@@ -474,6 +537,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_logs,
     audit_seals,
     audit_unsealed,
+    doomed_objects,
+    file_spaces,
+    files,
     idempotency_keys,
     invitation_roles,
     invitations,
@@ -485,6 +551,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_pace,
     mails,
     notifications,
+    posts,
     roles,
     setting_versions,
     tallies,

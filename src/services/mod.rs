@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod expected;
 pub mod export;
+pub mod files;
 pub mod health;
 pub mod idempotency;
 pub mod impersonation;
@@ -24,6 +25,7 @@ pub mod limits;
 pub mod live_settings;
 pub mod mailed_answers;
 pub mod mails;
+pub mod markdown;
 pub mod noted;
 pub mod notices;
 pub mod notifications;
@@ -31,6 +33,7 @@ pub mod one_time_codes;
 pub mod own_sessions;
 pub mod passwords;
 pub mod permissions;
+pub mod posts;
 pub mod reactions;
 pub mod roles;
 mod sealing;
@@ -94,6 +97,7 @@ pub struct Core {
     pub idempotency: Arc<idempotency::Idempotency>,
     /// `None` where none is configured.
     pub storage: Option<Storage>,
+    pub files: Arc<files::Files>,
     /// `None` where none is configured.
     pub redis: Option<Kept>,
     pub audit: Arc<audit::Audit>,

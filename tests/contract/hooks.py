@@ -21,6 +21,9 @@ EXCEPTIONS = {
         "sort": "a pattern can't say that no field may come twice",
         "conflict": "parameters can't say that another excludes them",
     },
+    "create_post": {"too_complex": "a schema can't read Markdown"},
+    "update_post": {"too_complex": "a schema can't read Markdown"},
+    "schedule_post": {"past": "a schema can't tell the future"},
     "register_user": {
         "guessable": "a schema can't compare the password with name and address",
         "common": "a schema can't list all common passwords",
@@ -184,6 +187,8 @@ LINKS = [
     ("get_job", ["cancel_job", "retry_job", "discard_job"], "id"),
     ("cancel_job", ["retry_job", "discard_job"], "id"),
     ("retry_job", ["cancel_job", "get_job"], "id"),
+    ("create_post", ["get_post", "update_post", "publish_post", "delete_post"], "id"),
+    ("publish_post", ["get_post", "unpublish_post", "delete_post"], "id"),
     ("login_user", ["refresh_user_session"], "refresh_token"),
     ("refresh_user_session", ["refresh_user_session"], "refresh_token"),
     ("login_admin", ["refresh_admin_session"], "refresh_token"),

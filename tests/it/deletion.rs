@@ -35,6 +35,7 @@ async fn sign_in(app: &TestApp) -> String {
 async fn erase(app: &TestApp, staff: &str) -> Value {
     let path = "/api/v1/backoffice/schedules/deletions/run";
     let asked = app.request(Method::POST, path).bearer(staff).send().await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
     let place = asked.header("location").to_owned();
     wait(async || {
         let job = app.get(&place).bearer(staff).send().await.data();
@@ -99,6 +100,8 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_else_along() {
     let change = app.post(&format!("{ME}/change-email"), body).bearer(&token).send().await;
     change.assert_done();
     app.new_address_code_for("ada@new.example.com").await;
+    let file = crate::files::attachment("text/plain", 5);
+    app.post(crate::files::FILES, file).bearer(&token).send().await.data();
     assert_eq!(delete(&app, &token).await.status, 204);
     app.notice_to(ADA).await;
     let db = connect(app.database_url()).await;

@@ -52,11 +52,17 @@ pub(in crate::api) const STEP_UP: &str = "step-up";
 /// Of what the guard names (`api/auth.rs`) leaves the scheme, and says the rest: `x-permission`, and `x-step-up` with
 /// the greatest age of the last proof in seconds (ASVS 5.0, 7.5).
 fn name_needs(operation: &mut Value) {
-    let named = operation["security"].as_array().into_iter().flatten();
-    let named = named.filter_map(Value::as_object).flat_map(Map::keys).cloned();
-    let mut named = named.collect::<Vec<_>>().into_iter();
+    let listed = operation["security"].as_array().into_iter().flatten();
+    let listed: Vec<_> = listed.filter_map(Value::as_object).cloned().collect();
+    let mut named = listed.iter().flat_map(Map::keys).cloned();
     let Some(scheme) = named.next() else { return };
     operation["security"] = json!([{scheme: []}]);
+    // `Reader`: it does without as well.
+    if let (Some(without), Some(all)) =
+        (listed.iter().find(|one| one.is_empty()), operation["security"].as_array_mut())
+    {
+        all.push(without.clone().into());
+    }
     for need in named {
         if need == STEP_UP {
             operation["x-step-up"] = json!({"max_age_seconds": RECENT.num_seconds()});
@@ -68,6 +74,9 @@ fn name_needs(operation: &mut Value) {
         }
     }
 }
+
+/// What can't be done where there is no storage.
+const NEEDS_STORAGE: [&str; 3] = ["create_file", "complete_file", "get_file_download"];
 
 /// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
 pub(super) fn finish(method: &str, operation: &mut Value) {
@@ -105,6 +114,8 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     // What the account has or waits for decides about these.
     let of_account = ["confirm_totp", "confirm_admin_totp", "confirm_email", "cancel_deletion"];
     let of_account = operation.get("x-step-up").is_some() || of_account.contains(&id);
+    let of_storage = NEEDS_STORAGE.contains(&id);
+    let of_account = of_account || ["create_file", "get_file_download"].contains(&id);
     let possible = |status: u16| match status {
         408 | 413 | 415 => body,
         401 => security || login || refresh,
@@ -113,6 +124,7 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
         409 => (path && method != "get") || of_account || has_header(idempotency::NAME),
         412 => has_header(etag::IF_MATCH),
         429 => is_counted(operation),
+        501 => of_storage,
         _ => true,
     };
     let numbers = DOCUMENTED.iter().map(|(status, text)| (status.to_string(), *text));

@@ -2,7 +2,9 @@
 
 pub mod auth;
 pub mod config;
+pub mod files;
 pub mod notifications;
+pub mod posts;
 pub mod second_factor;
 pub mod sessions;
 pub mod users;
@@ -23,6 +25,10 @@ pub enum Tag {
     Users,
     /// What the signed-in user is told.
     Notifications,
+    /// The signed-in user's own files.
+    Files,
+    /// What users write.
+    Posts,
     /// The state of the service and of the apps.
     Config,
 }
@@ -36,6 +42,8 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
+        files::FilesApi,
+        (posts::PostsApi, posts::PublishingApi, posts::OwnPostsApi),
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

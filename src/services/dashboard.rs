@@ -4,7 +4,13 @@ use std::{collections::BTreeMap, iter};
 
 use chrono::{DateTime, Utc};
 
-use super::{Core, FieldError, Result, ServiceError};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Core, FieldError, Result, ServiceError,
+    cache::{Key, Loaded},
+    tallies::TAG,
+};
 use crate::db::tallies::{self, Metric, Period};
 
 /// How many periods are shown where nobody says since when.
@@ -57,7 +63,7 @@ impl Span {
 }
 
 /// A period, and how often what happened in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Point {
     pub starts_at: DateTime<Utc>,
     pub registrations: i64,
@@ -66,11 +72,23 @@ pub struct Point {
     pub failed_sign_ins: i64,
 }
 
-/// Each period of the span, in order: one statement, which reads a row at most for each period and metric.
+/// Each period of the span, in order, as it was when something was counted last: from the cache, or by one statement.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn read(core: &Core, span: Span) -> Result<Vec<Point>> {
+    let last = span.starts().last().unwrap_or(span.from);
+    let (from, last) = (span.from.timestamp(), last.timestamp());
+    let key = Key::new("dashboard", format_args!("{:?}:{from}:{last}", span.period));
+    let points = core.cache.get_or_load(&key, || async {
+        let value = Some(load(core, span).await?);
+        Ok(Loaded { value, tags: vec![TAG.to_owned()] })
+    });
+    Ok(points.await?.unwrap_or_default())
+}
+
+/// It reads a row at most for each period and metric.
+async fn load(core: &Core, span: Span) -> Result<Vec<Point>> {
     let mut conn = core.db.conn().await?;
     let rows = tallies::list(&mut conn, span.period, span.from, span.to).await?;
     drop(conn);

@@ -14,10 +14,10 @@ use chrono::{DateTime, Utc};
 use tokio::{sync::watch, time::sleep};
 use uuid::Uuid;
 
-use super::{Core, Result};
+use super::{Core, Result, cache::Change};
 use crate::{
     db::{
-        DbError, Tx,
+        Origin, Tx,
         tallies::{self, Metric, Period, Tally},
         user_activity,
     },
@@ -26,6 +26,9 @@ use crate::{
 
 /// How often counts are added to what is stored.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// Of what the cache has of them.
+pub const TAG: &str = "tallies";
 
 type Counts = BTreeMap<(Period, DateTime<Utc>, Metric), i64>;
 
@@ -50,7 +53,7 @@ impl Tallies {
         }
     }
 
-    /// Stores what was counted until now: one statement, if there is anything.
+    /// Stores what was counted until now, if there is anything.
     ///
     /// # Errors
     /// When the database fails; then it is stored the next time.
@@ -67,8 +70,11 @@ impl Tallies {
             return Ok(());
         }
         let stored = async {
-            let mut conn = core.db.conn().await?;
-            Ok(tallies::add(&mut conn, &rows, core.clock.now()).await.map_err(DbError::from)?)
+            let mut tx = core.db.begin(&Origin::system("tallies")).await?;
+            let now = tx.now;
+            tallies::add(&mut tx, &rows, now).await?;
+            core.cache.changes(&mut tx, &[Change::Tag(TAG.to_owned())]).await?;
+            Ok(tx.commit().await?)
         };
         let stored = stored.await;
         if stored.is_err() {

@@ -6,11 +6,12 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use twofold::db::{
     migrations,
-    tallies::{self, Period},
+    tallies::{self, Metric, Period},
 };
 
 use crate::{
     second_factor,
+    session_check::hears,
     support::{
         TestApp, TestDb,
         app::{ADMIN, PASSWORD},
@@ -256,9 +257,20 @@ async fn it_takes_one_statement_which_reads_what_it_shows() {
     let app = Statements::app().database_url(&db.url).start().await;
     let token = app.admin_token().await;
     let query = "?interval=hour&from=2025-03-01T00:00:00Z&to=2025-03-31T00:00:00Z";
-    ask(&app, &token, query).await.data();
-    let (count, found) = statements.of(ask(&app, &token, query)).await;
-    assert_eq!((count, &found.data()["totals"]["sign_ins"]), (1, &json!(720)));
+    ask(&app, &token, "").await.data();
+    hears(&app).await;
+    let shows = async |expected: usize, sign_ins: i64| {
+        let (count, found) = statements.of(ask(&app, &token, query)).await;
+        assert_eq!((count, &found.data()["totals"]["sign_ins"]), (expected, &json!(sign_ins)));
+    };
+    shows(1, 720).await;
+    // What is known takes none, until something is counted.
+    shows(0, 720).await;
+    let at = "2025-03-10T12:34:56Z".parse().expect("a time");
+    app.core.tallies.count(Metric::SignIns, at);
+    app.core.tallies.store(&app.core).await.expect("stored");
+    shows(1, 721).await;
+    shows(0, 721).await;
 
     let time = |text: &str| text.parse().expect("a time");
     let (from, to) = (time("2025-03-01T00:00:00Z"), time("2025-03-31T00:00:00Z"));

@@ -37,6 +37,12 @@ pub struct ClientAuth<A = Reading>(Caller, PhantomData<A>);
 /// A signed-in user who has proved lately who it is: see [`RECENT`](crate::services::sessions::RECENT).
 pub struct RecentClientAuth(Caller);
 
+/// Anybody: a signed-in user where there is a token, which must be valid then.
+pub struct Reader {
+    /// Of who is signed in.
+    pub account_id: Option<Uuid>,
+}
+
 /// A signed-in member of the staff who has the permission `P`; without one, for one's own account.
 pub struct StaffAuth<P = OwnAccount>(Caller, PhantomData<P>);
 
@@ -158,6 +164,38 @@ guard!(
     staff,
     Admin
 );
+
+impl<'a> ApiExtractor<'a> for Reader {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::SecurityScheme];
+
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        UserToken::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        UserToken::security_schemes()
+    }
+
+    fn has_security_fallback() -> bool {
+        true
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        options: ExtractParamOptions<()>,
+    ) -> Result<Self> {
+        if !request.headers().contains_key(header::AUTHORIZATION) {
+            origin(request, Actor::Anonymous)?;
+            return Ok(Self { account_id: None });
+        }
+        let user = <ClientAuth as ApiExtractor>::from_request(request, body, options).await?;
+        Ok(Self { account_id: Some(user.account_id) })
+    }
+}
 
 fn text<P: Need>() -> Option<&'static str> {
     P::PERMISSION.map(Permission::text)

@@ -158,7 +158,9 @@ impl Document {
                 method: method.to_uppercase(),
                 path: path.clone(),
                 operation_id: operation["operationId"].as_str().unwrap_or_default().to_owned(),
-                needs_token: operation["security"].as_array().is_some_and(|all| !all.is_empty()),
+                needs_token: operation["security"]
+                    .as_array()
+                    .is_some_and(|all| !all.is_empty() && !all.contains(&json!({}))),
                 permission: operation["x-permission"].as_str().map(str::to_owned),
             })
         })

@@ -12,7 +12,10 @@ use poem_openapi::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use crate::services::{email_address::EmailAddress, passwords, permissions::Permission};
+use crate::{
+    db::posts::PostKey,
+    services::{email_address::EmailAddress, passwords, permissions::Permission},
+};
 
 /// A mail address.
 #[derive(Debug, Clone)]
@@ -29,6 +32,14 @@ pub struct SecretText(pub SecretString);
 /// A text to search for; PostgreSQL has no text with U+0000.
 #[derive(Debug, Clone)]
 pub struct SearchText(pub String);
+
+/// What a post is named by: its identifier, or its slug.
+#[derive(Debug, Clone)]
+pub struct PostName(String);
+
+/// A word that posts are found by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TagName(pub String);
 
 /// Why staff do something, for the record: not blank.
 #[derive(Debug, Clone)]
@@ -48,6 +59,45 @@ impl SearchText {
     }
 }
 
+/// Makes texts parameters as well.
+macro_rules! parameters {
+    ($($name:ident),+) => {
+        $(impl ParseFromParameter for $name {
+            fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+                Self::parse(text).ok_or_else(|| ParseError::custom("not valid"))
+            }
+        })+
+    };
+}
+parameters!(SearchText, PostName, TagName);
+
+impl PostName {
+    /// As long as slugs may become.
+    const MAX: usize = 100;
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        let fits = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(is_part);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// As the database looks for it.
+    #[must_use]
+    pub fn key(&self) -> PostKey {
+        self.0.parse().map_or_else(|_| PostKey::Slug(self.0.clone()), PostKey::Id)
+    }
+}
+
+impl TagName {
+    const MAX: usize = 30;
+
+    fn parse(text: &str) -> Option<Self> {
+        let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let fits = (1..=Self::MAX).contains(&text.len()) && text.bytes().all(is_part);
+        fits.then(|| Self(text.to_owned()))
+    }
+}
+
 impl Reason {
     const MAX: usize = 1000;
 
@@ -55,12 +105,6 @@ impl Reason {
         let is_blank = text.chars().all(|c| c <= ' ');
         let fits = !is_blank && text.chars().count() <= Self::MAX && !text.contains('\0');
         fits.then(|| Self(text.to_owned()))
-    }
-}
-
-impl ParseFromParameter for SearchText {
-    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
-        Self::parse(text).ok_or_else(|| ParseError::custom("not valid"))
     }
 }
 
@@ -191,6 +235,36 @@ text_type!(
     SearchText::parse,
     |search| &search.0
 );
+text_type!(
+    TagName,
+    "string_tag",
+    MetaSchema {
+        pattern: Some("^[a-z0-9-]+$".to_owned()),
+        min_length: Some(1),
+        max_length: Some(TagName::MAX),
+        ..MetaSchema::new("string")
+    },
+    TagName::parse,
+    |tag| &tag.0
+);
+text_type!(
+    PostName,
+    "string_post",
+    MetaSchema {
+        pattern: Some("^[A-Za-z0-9-]+$".to_owned()),
+        min_length: Some(1),
+        max_length: Some(PostName::MAX),
+        ..MetaSchema::new("string")
+    },
+    PostName::parse,
+    |name| &name.0
+);
+
+impl Example for PostName {
+    fn example() -> Self {
+        Self("on-the-analytical-engine-0000000001".to_owned())
+    }
+}
 text_type!(
     Reason,
     "string_reason",

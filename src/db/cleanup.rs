@@ -30,6 +30,8 @@ pub enum Stale {
     /// Mails that have been sent or given up.
     Mails,
     Notifications,
+    /// Posts that were deleted.
+    Posts,
 }
 
 /// The statement, of which `$1` is the time before which a row is stale, and `$2` how many are deleted.
@@ -65,6 +67,7 @@ impl Stale {
             Self::IdempotencyKeys => delete!("idempotency_keys", "expires_at < $1"),
             Self::Jobs => delete!("jobs", "finished_at < $1"),
             Self::Notifications => delete!("notifications", "created_at < $1"),
+            Self::Posts => delete!("posts", "deleted_at < $1"),
             Self::Mails => delete!("mails", "created_at < $1 AND state <> 'pending'"),
         }
     }

@@ -6,7 +6,7 @@ use diesel::{
     pg::{Pg, PgValue},
     prelude::*,
     result::{DatabaseErrorKind, Error},
-    sql_types::{Array, Jsonb, Nullable, Text},
+    sql_types::Jsonb,
 };
 use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use super::{
     count::{self, Total},
     keyset::{Window, sortable},
     schema::{admin_roles, roles},
+    texts::Texts,
 };
 
 /// What somebody may do, by a name.
@@ -32,22 +33,6 @@ pub struct Role {
     pub is_shipped: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
-}
-
-/// An array of which diesel can't know that it has no NULL in it.
-#[derive(FromSqlRow)]
-pub struct Texts(Vec<Option<String>>);
-
-impl FromSql<Array<Nullable<Text>>, Pg> for Texts {
-    fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
-        FromSql::<Array<Nullable<Text>>, Pg>::from_sql(value).map(Self)
-    }
-}
-
-impl From<Texts> for Vec<String> {
-    fn from(Texts(texts): Texts) -> Self {
-        texts.into_iter().flatten().collect()
-    }
 }
 
 /// The names of roles, as they stand beside who has them.

@@ -295,6 +295,27 @@ diesel::table! {
 }
 
 diesel::table! {
+    posts (id) {
+        id -> Uuid,
+        author_id -> Uuid,
+        slug -> Text,
+        title -> Text,
+        body -> Text,
+        html -> Text,
+        excerpt -> Text,
+        tags -> Array<Nullable<Text>>,
+        stage -> Text,
+        published_at -> Nullable<Timestamptz>,
+        hidden_at -> Nullable<Timestamptz>,
+        hidden_reason -> Nullable<Text>,
+        deleted_at -> Nullable<Timestamptz>,
+        state -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     roles (id) {
         id -> Uuid,
         name -> Text,
@@ -453,6 +474,7 @@ diesel::joinable!(invitations -> admins (invited_by));
 diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
+diesel::joinable!(posts -> users (author_id));
 diesel::joinable!(user_activity -> users (user_id));
 diesel::joinable!(user_login_challenges -> users (user_id));
 diesel::joinable!(user_notes -> admins (admin_id));
@@ -485,6 +507,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_pace,
     mails,
     notifications,
+    posts,
     roles,
     setting_versions,
     tallies,

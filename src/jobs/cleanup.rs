@@ -12,7 +12,7 @@ use crate::{
         cleanup::{Stale, delete},
         mails,
     },
-    services::{jobs::Job, mails::DeliverMail},
+    services::{jobs::Job, mails::DeliverMail, posts},
 };
 
 /// What to clean up.
@@ -25,6 +25,7 @@ pub enum What {
     JobHistory,
     Mails,
     Notifications,
+    Posts,
 }
 
 /// Deletes what is of no use any more.
@@ -53,6 +54,8 @@ impl What {
             // Staff look up what somebody was sent.
             Self::Mails => vec![(Stale::Mails, TimeDelta::days(90))],
             Self::Notifications => vec![(Stale::Notifications, TimeDelta::days(180))],
+            // Until then their authors can restore them.
+            Self::Posts => vec![(Stale::Posts, posts::BIN)],
         }
     }
 }

@@ -6,6 +6,7 @@ mod handler;
 mod logs;
 mod mail;
 pub mod metrics;
+mod posts;
 mod registry;
 mod scheduler;
 mod staff;
@@ -22,6 +23,7 @@ use crate::services::{
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
     mails::DeliverMail,
     notices::{Notice, Notify},
+    posts::publishing::PublishPost,
     reactions::SendWelcome,
     staff_recovery::SendStaffPasswordReset,
     users::status::LiftSuspension,
@@ -44,6 +46,7 @@ pub fn registry() -> Registry {
         .handle::<SendPasswordReset>()
         .handle::<SendStaffPasswordReset>()
         .handle::<LiftSuspension>()
+        .handle::<PublishPost>()
         .handle::<EndImpersonation>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {
@@ -80,6 +83,7 @@ pub fn registry() -> Registry {
         .schedule::<CleanUp>(clean_up("job_history", "37 * * * *", What::JobHistory))
         .schedule::<CleanUp>(clean_up("mails", "47 * * * *", What::Mails))
         .schedule::<CleanUp>(clean_up("notifications", "57 3 * * *", What::Notifications))
+        .schedule::<CleanUp>(clean_up("posts", "7 4 * * *", What::Posts))
         .schedule::<EraseUsers>(Schedule::new("deletions", "52 * * * *", EraseUsers {}))
         .schedule::<MakePartitions>(Schedule::new("audit", "12 2 * * *", MakePartitions {}))
         .schedule::<Seal>(Schedule::new("audit_seals", "* * * * *", Seal {}))

@@ -185,6 +185,8 @@ catalogue! {
     IdempotencyKeyReused = 1401, Invalid, "idempotency_key_reused", "This idempotency key belongs to another request.";
     /// The first request with this key isn't answered yet: try again after `Retry-After`.
     IdempotencyKeyInFlight = 1402, Conflict, "idempotency_key_in_flight", "The first request with this idempotency key is still at work. Try again.";
+    /// A post that is published can't be published again, one that isn't deleted can't be restored, and so on.
+    PostInOtherState = 1501, Conflict, "post_in_other_state", "The post is in a state that doesn't allow this.";
     /// It held a code or token, of which nothing is kept.
     MailNotRepeatable = 1601, Conflict, "mail_not_repeatable", "What this mail said was not kept. Its recipient can ask for a new one.";
     /// The mail is still to be sent, or tried again.

@@ -9,6 +9,7 @@ import schemathesis
 
 BASE = os.environ["TWOFOLD_BASE"]
 PASSWORD = os.environ["TWOFOLD_PASSWORD"]
+STAFF = os.environ.get("TWOFOLD_STAFF", "grace@example.com")
 
 # Failures that are right: what an operation, or any, may answer to a request that the document
 # allows, and why the document can't say so.
@@ -20,6 +21,9 @@ EXCEPTIONS = {
         "sort": "a pattern can't say that no field may come twice",
         "conflict": "parameters can't say that another excludes them",
     },
+    "create_post": {"too_complex": "a schema can't read Markdown"},
+    "update_post": {"too_complex": "a schema can't read Markdown"},
+    "schedule_post": {"past": "a schema can't tell the future"},
     "register_user": {
         "guessable": "a schema can't compare the password with name and address",
         "common": "a schema can't list all common passwords",
@@ -101,8 +105,8 @@ def login(surface, email):
     return answer.json()["data"]["access_token"]
 
 
-def login_as_staff():
-    return login("/api/v1/backoffice", "grace@example.com")
+def login_as_staff(email=STAFF):
+    return login("/api/v1/backoffice", email)
 
 
 class SignedIn:
@@ -136,7 +140,8 @@ class OwnSession(SignedIn):
 
 def there(path, name, **query):
     """What a list holds under this name."""
-    headers = {"Authorization": f"Bearer {login_as_staff()}"}
+    # A super-admin sees them all, whoever is to work with them.
+    headers = {"Authorization": f"Bearer {login_as_staff('grace@example.com')}"}
     answer = requests.get(f"{BASE}/api/v1/backoffice/{path}", query, headers=headers, timeout=10)
     answer.raise_for_status()
     data = answer.json()["data"]
@@ -182,6 +187,8 @@ LINKS = [
     ("get_job", ["cancel_job", "retry_job", "discard_job"], "id"),
     ("cancel_job", ["retry_job", "discard_job"], "id"),
     ("retry_job", ["cancel_job", "get_job"], "id"),
+    ("create_post", ["get_post", "update_post", "publish_post", "delete_post"], "id"),
+    ("publish_post", ["get_post", "unpublish_post", "delete_post"], "id"),
     ("login_user", ["refresh_user_session"], "refresh_token"),
     ("refresh_user_session", ["refresh_user_session"], "refresh_token"),
     ("login_admin", ["refresh_admin_session"], "refresh_token"),

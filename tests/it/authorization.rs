@@ -31,6 +31,8 @@ use crate::support::{
 enum Access {
     /// Everybody; a token makes no difference.
     Public,
+    /// Everybody; who sends a token must send a good one.
+    Reader,
     /// Users, on what is theirs; staff who act as them only read it.
     User,
     /// The same, and nothing of it for staff who act as them.
@@ -45,7 +47,7 @@ enum Access {
     Staff,
 }
 
-use Access::{Alone, Own, Public, Setup, SignOut, Staff, User};
+use Access::{Alone, Own, Public, Reader, Setup, SignOut, Staff, User};
 
 const OPERATIONS: &[(&str, Access)] = &[
     ("register_user", Public),
@@ -76,6 +78,16 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("count_unread_notifications", User),
     ("read_notification", User),
     ("read_all_notifications", User),
+    ("list_posts", Reader),
+    ("get_post", Reader),
+    ("create_post", User),
+    ("update_post", User),
+    ("delete_post", User),
+    ("restore_post", User),
+    ("publish_post", User),
+    ("schedule_post", User),
+    ("unpublish_post", User),
+    ("list_own_posts", User),
     ("get_health", Public),
     ("get_release", Public),
     ("login_admin", Public),
@@ -252,24 +264,24 @@ fn expected(
         return (!is_allowed).then_some((403, "permission_denied"));
     }
     match (access, identity) {
-        (Public, _) => None,
+        (Public, _) | (Reader, Anonymous) => None,
         (User | Alone | SignOut | Setup | Own | Staff, Anonymous) => Some((401, "unauthenticated")),
         (
-            User | Alone | SignOut | Setup | Own | Staff,
+            Reader | User | Alone | SignOut | Setup | Own | Staff,
             Stranger | UserRefreshToken | AdminRefreshToken | AdminPageToken,
         ) => not_valid_here,
 
-        (User | Alone | SignOut, Owner | OtherUser) => None,
-        (User | Alone | SignOut, SuspendedUser) => Some((403, "account_suspended")),
-        (User | Alone | SignOut, ExpiredUser) => Some((401, "token_expired")),
-        (User | Alone | SignOut, SignedOutUser | SignedOutImpersonator) => {
+        (Reader | User | Alone | SignOut, Owner | OtherUser) => None,
+        (Reader | User | Alone | SignOut, SuspendedUser) => Some((403, "account_suspended")),
+        (Reader | User | Alone | SignOut, ExpiredUser) => Some((401, "token_expired")),
+        (Reader | User | Alone | SignOut, SignedOutUser | SignedOutImpersonator) => {
             Some((401, "session_ended"))
         }
         (SignOut, Impersonator) => None,
-        (User, Impersonator) if method.is_safe() => None,
-        (User | Alone, Impersonator) => Some((403, "impersonation_forbidden")),
+        (Reader | User, Impersonator) if method.is_safe() => None,
+        (Reader | User | Alone, Impersonator) => Some((403, "impersonation_forbidden")),
         (
-            User | Alone | SignOut,
+            Reader | User | Alone | SignOut,
             SuperAdmin | AdminRole | SupportRole | ModeratorRole | AuditorRole | NoRole
             | ExpiredAdmin | SignedOutAdmin,
         ) => not_valid_here,
@@ -446,12 +458,15 @@ fn c15_every_operation_is_listed_with_whom_it_is_for() {
     assert_eq!(listed, documented);
     for Described { id, surface, needs_token, permission, .. } in &operations {
         let access = OPERATIONS.iter().find(|(listed, _)| listed == id).expect("listed").1;
-        assert_eq!(*needs_token, access != Public, "{id}: the document says otherwise");
+        let is_open = [Public, Reader].contains(&access);
+        assert_eq!(*needs_token, !is_open, "{id}: the document says otherwise");
         // Nothing of the backoffice but what the list names can do without.
         assert_eq!(permission.is_some(), access == Staff, "{id}: a permission");
         match surface {
             Surface::Client => assert!(![Setup, Own, Staff].contains(&access), "{id}"),
-            Surface::Backoffice => assert!(![User, Alone, SignOut].contains(&access), "{id}"),
+            Surface::Backoffice => {
+                assert!(![Reader, User, Alone, SignOut].contains(&access), "{id}");
+            }
         }
     }
 }

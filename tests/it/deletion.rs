@@ -35,6 +35,7 @@ async fn sign_in(app: &TestApp) -> String {
 async fn erase(app: &TestApp, staff: &str) -> Value {
     let path = "/api/v1/backoffice/schedules/deletions/run";
     let asked = app.request(Method::POST, path).bearer(staff).send().await;
+    assert_eq!(asked.status, 202, "{}", asked.text);
     let place = asked.header("location").to_owned();
     wait(async || {
         let job = app.get(&place).bearer(staff).send().await.data();

@@ -1,6 +1,7 @@
 //! Another user's object is not there (OWASP ASVS 5.0, 8.2.2; API1:2023): every operation of the client API with
 //! an identifier in its path, by its owner and by somebody else.
 
+use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
 use twofold::{
@@ -41,7 +42,37 @@ async fn make(app: &TestApp, operation: &str) -> Uuid {
             tx.commit().await.expect("committed");
             id
         }
+        "get_post" | "update_post" | "delete_post" | "publish_post" | "schedule_post" => {
+            draft(app).await
+        }
+        "unpublish_post" => act(app, Method::POST, "/publish").await,
+        "restore_post" => act(app, Method::DELETE, "").await,
         other => panic!("{other}: whose is it? Make one here."),
+    }
+}
+
+/// A draft of the owner's.
+async fn draft(app: &TestApp) -> Uuid {
+    let body = json!({"title": "Mine", "body": "Mine."});
+    let token = login(app, OWNER).await;
+    id(&app.post("/api/v1/posts", body).bearer(&token).send().await.data()["id"])
+}
+
+/// The same, after something was done to it.
+async fn act(app: &TestApp, method: Method, what: &str) -> Uuid {
+    let (id, token) = (draft(app).await, login(app, OWNER).await);
+    let done = app.request(method, &format!("/api/v1/posts/{id}{what}")).bearer(&token).send();
+    assert!((200..300).contains(&done.await.status));
+    id
+}
+
+/// What a request for an operation brings, where it must bring something.
+fn body(app: &TestApp, operation: &str) -> Option<Value> {
+    let tomorrow = app.clock.now() + TimeDelta::days(1);
+    match operation {
+        "update_post" => Some(json!({"title": "Still mine"})),
+        "schedule_post" => Some(json!({"publish_at": tomorrow})),
+        _ => None,
     }
 }
 
@@ -83,7 +114,12 @@ async fn c16_another_users_object_is_not_there() {
             let method: Method = operation.method.parse().expect("a method");
             let call = async |token: &str, id: &str| {
                 let path = operation.path.replace("{id}", id);
-                statements.of(app.request(method.clone(), &path).bearer(token).send()).await
+                let request = app.request(method.clone(), &path).bearer(token);
+                let request = match body(&app, at) {
+                    Some(body) => request.json(body),
+                    None => request,
+                };
+                statements.of(request.send()).await
             };
             let object = make(&app, at).await.to_string();
             // The first request of all reads the session, those after it don't.

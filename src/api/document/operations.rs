@@ -52,11 +52,17 @@ pub(in crate::api) const STEP_UP: &str = "step-up";
 /// Of what the guard names (`api/auth.rs`) leaves the scheme, and says the rest: `x-permission`, and `x-step-up` with
 /// the greatest age of the last proof in seconds (ASVS 5.0, 7.5).
 fn name_needs(operation: &mut Value) {
-    let named = operation["security"].as_array().into_iter().flatten();
-    let named = named.filter_map(Value::as_object).flat_map(Map::keys).cloned();
-    let mut named = named.collect::<Vec<_>>().into_iter();
+    let listed = operation["security"].as_array().into_iter().flatten();
+    let listed: Vec<_> = listed.filter_map(Value::as_object).cloned().collect();
+    let mut named = listed.iter().flat_map(Map::keys).cloned();
     let Some(scheme) = named.next() else { return };
     operation["security"] = json!([{scheme: []}]);
+    // `Reader`: it does without as well.
+    if let (Some(without), Some(all)) =
+        (listed.iter().find(|one| one.is_empty()), operation["security"].as_array_mut())
+    {
+        all.push(without.clone().into());
+    }
     for need in named {
         if need == STEP_UP {
             operation["x-step-up"] = json!({"max_age_seconds": RECENT.num_seconds()});

@@ -3,6 +3,7 @@
 pub mod auth;
 pub mod config;
 pub mod notifications;
+pub mod posts;
 pub mod second_factor;
 pub mod sessions;
 pub mod users;
@@ -23,6 +24,8 @@ pub enum Tag {
     Users,
     /// What the signed-in user is told.
     Notifications,
+    /// What users write.
+    Posts,
     /// The state of the service and of the apps.
     Config,
 }
@@ -36,6 +39,7 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
+        (posts::PostsApi, posts::PublishingApi, posts::OwnPostsApi),
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

@@ -1,0 +1,188 @@
+//! Posts: what everybody reads, and what their authors do with them.
+
+pub mod bin;
+pub mod publishing;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use uuid::Uuid;
+
+use super::{
+    Code, Core, Expected, Result,
+    cursors::{ListRequest, Listed},
+    markdown::{self, Rendered},
+};
+use crate::db::{
+    Origin, Tx,
+    posts::{
+        self, AuthorFilter, AuthorPost, AuthorSort, FeedFilter, FeedPost, FeedSort, NewPost, Post,
+        PostChanges, PostKey, PostStage, PostState,
+    },
+};
+
+/// For how long an author can restore a deleted post.
+pub const BIN: TimeDelta = TimeDelta::days(30);
+
+/// One page of the published posts that match: one statement.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn feed(
+    core: &Core,
+    filter: &FeedFilter,
+    request: ListRequest<FeedSort>,
+) -> Result<Listed<FeedPost>> {
+    let reading = core.cursors.start(request, filter)?;
+    let mut conn = core.db.conn().await?;
+    let rows = posts::feed(&mut conn, filter, &reading.window).await?;
+    reading.finish(rows, None)
+}
+
+/// One page of an author's own posts: one statement.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn of_author(
+    core: &Core,
+    filter: AuthorFilter,
+    request: ListRequest<AuthorSort>,
+) -> Result<Listed<AuthorPost>> {
+    let reading = core.cursors.start(request, &filter)?;
+    let mut conn = core.db.conn().await?;
+    let rows = posts::of_author(&mut conn, filter, &reading.window).await?;
+    reading.finish(rows, None)
+}
+
+/// One post, as `viewer` may see it: what is published, and what is their own.
+///
+/// # Errors
+/// [`Code::NotFound`].
+pub async fn get(core: &Core, viewer: Option<Uuid>, key: &PostKey) -> Result<Post> {
+    let mut conn = core.db.conn().await?;
+    let found = posts::find(&mut conn, key).await?;
+    Ok(found.filter(|post| is_visible(post, viewer)).ok_or(Code::NotFound)?)
+}
+
+fn is_visible(post: &Post, viewer: Option<Uuid>) -> bool {
+    let is_own = viewer == Some(post.author_id) && post.state != PostState::Deleted;
+    post.state == PostState::Published || is_own
+}
+
+/// Writes a draft.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for a text that can't be rendered.
+pub async fn create(
+    core: &Core,
+    origin: &Origin,
+    author_id: Uuid,
+    title: &str,
+    body: &str,
+    tags: &[String],
+) -> Result<Post> {
+    let Rendered { html, excerpt } = markdown::render("body", body)?;
+    let mut tx = core.db.begin(origin).await?;
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let new = NewPost {
+        id,
+        author_id,
+        slug: slug(title, id),
+        title,
+        body,
+        html,
+        excerpt,
+        tags,
+        stage: PostStage::Draft,
+        created_at: now,
+        updated_at: now,
+    };
+    let post = posts::insert(&mut tx, new).await?;
+    tx.commit().await?;
+    Ok(post)
+}
+
+/// What to change of a post; `None` leaves alone.
+#[derive(Debug, Clone, Default)]
+pub struct Edit {
+    pub title: Option<String>,
+    pub body: Option<String>,
+    pub tags: Option<Vec<String>>,
+}
+
+/// Changes what the author wrote. The address stays.
+///
+/// # Errors
+/// [`Code::NotFound`], [`Code::PreconditionFailed`], or [`Code::ValidationFailed`] for a text that can't be rendered.
+pub async fn update(
+    core: &Core,
+    origin: &Origin,
+    author_id: Uuid,
+    id: Uuid,
+    expected: Expected<Post>,
+    edit: Edit,
+) -> Result<Post> {
+    let Edit { title, body, tags } = edit;
+    let rendered = body.as_deref().map(|body| markdown::render("body", body)).transpose()?;
+    let (html, excerpt) = rendered.map(|it| (it.html, it.excerpt)).unzip();
+    let changes = PostChanges { title, body, html, excerpt, tags, ..PostChanges::default() };
+    change(core, origin, author_id, id, expected, |_, _| Ok(changes)).await
+}
+
+/// Changes an author's own post, if it isn't deleted.
+async fn change(
+    core: &Core,
+    origin: &Origin,
+    author_id: Uuid,
+    id: Uuid,
+    expected: Expected<Post>,
+    decide: impl FnOnce(&Post, DateTime<Utc>) -> Result<PostChanges, Code>,
+) -> Result<Post> {
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    let present = lock_own(&mut tx, author_id, id).await?;
+    if present.state == PostState::Deleted {
+        return Err(Code::NotFound.into());
+    }
+    expected.check(&present)?;
+    let post = posts::change(&mut tx, id, decide(&present, now)?, now).await?;
+    publishing::order(core, &mut tx, &present, &post).await?;
+    tx.commit().await?;
+    Ok(post)
+}
+
+async fn lock_own(tx: &mut Tx, author_id: Uuid, id: Uuid) -> Result<Post> {
+    let found = posts::lock(tx, id).await?;
+    Ok(found.filter(|post| post.author_id == author_id).ok_or(Code::NotFound)?)
+}
+
+/// The address of a post: its title, as far as addresses are read, and random digits, by which it is unique and no
+/// identifier.
+fn slug(title: &str, id: Uuid) -> String {
+    /// In characters.
+    const MAX_WORDS: usize = 60;
+    let words = title.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let words = words.collect::<Vec<_>>().join("-").to_ascii_lowercase();
+    let words = words.get(..MAX_WORDS).unwrap_or(&words).trim_end_matches('-');
+    let digits = &id.simple().to_string()[22..];
+    if words.is_empty() { format!("post-{digits}") } else { format!("{words}-{digits}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_ascii_and_no_identifier() {
+        let id = Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_00aa_bbcc_ddee);
+        for (title, expected) in [
+            ("Hello, World!", "hello-world-aabbccddee"),
+            ("  --  ", "post-aabbccddee"),
+            ("Über 漢字", "ber-aabbccddee"),
+            ("漢字", "post-aabbccddee"),
+            ("01975b2e-7c40-7000-8000", "01975b2e-7c40-7000-8000-aabbccddee"),
+        ] {
+            assert_eq!(slug(title, id), expected);
+            assert!(slug(title, id).parse::<Uuid>().is_err());
+        }
+        assert_eq!(slug(&"ab ".repeat(100), id).len(), 59 + 11);
+    }
+}

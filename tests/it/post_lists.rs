@@ -1,0 +1,102 @@
+//! Lists of posts, when there are many: what PostgreSQL reads for a page.
+
+use diesel_async::RunQueryDsl;
+use twofold::{
+    db::{
+        keyset::{Sort, Window},
+        posts::{AuthorFilter, AuthorSort, FeedFilter, FeedSort, PostState, in_feed, written_by},
+    },
+    services::{
+        cursors::{ListRequest, Start},
+        posts,
+    },
+};
+use uuid::Uuid;
+
+use crate::support::{
+    TestApp, TestDb,
+    cluster::connect,
+    explain::{Explain, assert_cheap},
+};
+
+/// 40,000 posts of 100 authors, of which the first wrote every second one. Of 10 one isn't published; every second one
+/// has a tag, of 400 each one another.
+const MANY: &str = "
+    INSERT INTO users (id, email, password_hash, status, created_at, updated_at)
+    SELECT ('00000000-0000-7000-8000-' || lpad(n::text, 12, '0'))::uuid, n || '@example.com', 'x', 'active',
+           '2026-01-01', '2026-01-01'
+    FROM generate_series(0, 99) n;
+    INSERT INTO posts (id, author_id, slug, title, body, html, excerpt, tags, stage, published_at, created_at,
+                       updated_at)
+    SELECT gen_random_uuid(),
+           ('00000000-0000-7000-8000-' || lpad((CASE WHEN n % 2 = 0 THEN 0 ELSE n % 100 END)::text, 12, '0'))::uuid,
+           'post-' || n, 'Post ' || n, 'x', 'x', 'x',
+           CASE WHEN n % 2 = 0 THEN ARRAY['often'] ELSE ARRAY['tag-' || n % 400] END,
+           CASE WHEN n % 10 = 0 THEN 'draft' ELSE 'published' END,
+           CASE WHEN n % 10 <> 0 THEN timestamptz '2026-01-01' + make_interval(secs => n * 17) END,
+           timestamptz '2026-01-01' + make_interval(secs => n * 17), '2026-01-01'
+    FROM generate_series(1, 40000) n";
+
+async fn many() -> (TestApp, TestDb) {
+    let db = TestDb::create().await;
+    let sql = connect(&db.url).await;
+    for statement in [MANY, "VACUUM ANALYZE posts"] {
+        sql.batch_execute(statement).await.expect("done");
+    }
+    (TestApp::builder().database_url(&db.url).start().await, db)
+}
+
+fn author(number: u128) -> Uuid {
+    Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0000 + number)
+}
+
+#[tokio::test]
+async fn every_page_of_the_feed_is_cheap() {
+    let (app, _db) = many().await;
+    let tag = |tag: &str| FeedFilter { tag: Some(tag.to_owned()), ..FeedFilter::default() };
+    let by = |number| FeedFilter { author_id: Some(author(number)), ..FeedFilter::default() };
+    let both = FeedFilter { author_id: Some(author(0)), ..tag("often") };
+    let filters = [
+        FeedFilter::default(),
+        tag("often"),
+        tag("tag-77"),
+        tag("none"),
+        by(0),
+        by(7),
+        by(98),
+        both,
+    ];
+    for filter in filters {
+        for sort in ["-published_at", "published_at"] {
+            let parse = || Sort::<FeedSort>::parse(sort).expect("a sort");
+            let what = format!("{sort} of {filter:?}");
+            let request = ListRequest { start: Start::Page(90), limit: 100, sort: parse() };
+            let middle = posts::feed(&app.core, &filter, request).await.expect("listed");
+            let place = middle.items.last().map(|last| parse().place(last));
+            assert!(place.is_some() || filter != FeedFilter::default());
+            for behind in [None, place] {
+                let window = Window { sort: parse(), behind, offset: 0, limit: 21 };
+                let mut conn = app.core.db.conn().await.expect("a connection");
+                let query = Explain(in_feed(&filter, &window));
+                let lines: Vec<String> = query.load(&mut conn).await.expect("explained");
+                assert_cheap(&lines, &what);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_page_of_an_authors_posts_is_cheap() {
+    let (app, _db) = many().await;
+    for state in [None, Some(PostState::Draft), Some(PostState::Published), Some(PostState::Hidden)]
+    {
+        for number in [0, 7] {
+            let sort = Sort::<AuthorSort>::by_default();
+            let window = Window { sort, behind: None, offset: 0, limit: 21 };
+            let mut conn = app.core.db.conn().await.expect("a connection");
+            let query = written_by(AuthorFilter { author_id: author(number), state }, &window);
+            let lines: Vec<String> = Explain(query).load(&mut conn).await.expect("explained");
+            assert_cheap(&lines, &format!("{state:?} of {number}"));
+        }
+    }
+}

@@ -32,6 +32,7 @@ use audit::{DropOld, MakePartitions, Seal};
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
 use logs::PruneLogs;
+use posts::AddCounts;
 pub use registry::Registry;
 use users::EraseUsers;
 pub use worker::{Options, Worker};
@@ -84,6 +85,7 @@ pub fn registry() -> Registry {
         .schedule::<CleanUp>(clean_up("mails", "47 * * * *", What::Mails))
         .schedule::<CleanUp>(clean_up("notifications", "57 3 * * *", What::Notifications))
         .schedule::<CleanUp>(clean_up("posts", "7 4 * * *", What::Posts))
+        .schedule::<AddCounts>(Schedule::new("post_counts", "* * * * *", AddCounts {}))
         .schedule::<EraseUsers>(Schedule::new("deletions", "52 * * * *", EraseUsers {}))
         .schedule::<MakePartitions>(Schedule::new("audit", "12 2 * * *", MakePartitions {}))
         .schedule::<Seal>(Schedule::new("audit_seals", "* * * * *", Seal {}))

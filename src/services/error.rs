@@ -187,6 +187,10 @@ catalogue! {
     IdempotencyKeyInFlight = 1402, Conflict, "idempotency_key_in_flight", "The first request with this idempotency key is still at work. Try again.";
     /// A post that is published can't be published again, one that isn't deleted can't be restored, and so on.
     PostInOtherState = 1501, Conflict, "post_in_other_state", "The post is in a state that doesn't allow this.";
+    /// Staff look at each report of a user once.
+    PostAlreadyReported = 1502, Conflict, "post_already_reported", "You have reported this post. We look at it.";
+    /// Somebody was faster.
+    ReportDecided = 1503, Conflict, "report_decided", "This report is decided already.";
     /// It held a code or token, of which nothing is kept.
     MailNotRepeatable = 1601, Conflict, "mail_not_repeatable", "What this mail said was not kept. Its recipient can ask for a new one.";
     /// The mail is still to be sent, or tried again.

@@ -83,6 +83,12 @@ catalogue! {
     UsersImpersonate = "users:impersonate";
     /// End users' sessions, remove their second factors, and make them choose a new password.
     UsersSecurity = "users:security";
+    /// Find and read posts of all users, and reports of them.
+    PostsRead = "posts:read";
+    /// Hide posts and show them again, and decide about reports.
+    PostsModerate = "posts:moderate";
+    /// Delete posts for good.
+    PostsDelete = "posts:delete";
     /// Read the audit log.
     AuditRead = "audit:read";
     /// Export the audit log.
@@ -264,6 +270,9 @@ impl ShippedRole {
                 P::UsersExport,
                 P::UsersImpersonate,
                 P::UsersSecurity,
+                P::PostsRead,
+                P::PostsModerate,
+                P::PostsDelete,
                 P::AuditRead,
                 P::AuditExport,
                 P::AdminsRead,
@@ -289,6 +298,7 @@ impl ShippedRole {
                 P::UsersExport,
                 P::UsersImpersonate,
                 P::UsersSecurity,
+                P::PostsRead,
                 P::AuditRead,
                 P::DashboardRead,
                 P::MailsRead,
@@ -297,12 +307,19 @@ impl ShippedRole {
         },
         Self {
             name: "moderator",
-            permissions: Permissions::of(&[P::UsersRead, P::UsersSuspend, P::DashboardRead]),
+            permissions: Permissions::of(&[
+                P::UsersRead,
+                P::UsersSuspend,
+                P::PostsRead,
+                P::PostsModerate,
+                P::DashboardRead,
+            ]),
         },
         Self {
             name: "auditor",
             permissions: Permissions::of(&[
                 P::UsersRead,
+                P::PostsRead,
                 P::AuditRead,
                 P::AuditExport,
                 P::AdminsRead,

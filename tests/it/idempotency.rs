@@ -291,6 +291,11 @@ const WITHOUT_KEY: &[(&str, &str)] = &[
     ("delete_users", "each row is tried by itself, and a second time changes nothing"),
     ("restore_users", "each row is tried by itself, and a second time changes nothing"),
     ("end_sessions_of_users", "each row is tried by itself, and a second time changes nothing"),
+    ("hide_posts", "each row is tried by itself, and a second time changes nothing"),
+    ("restore_hidden_posts", "each row is tried by itself, and a second time changes nothing"),
+    ("erase_posts", "each row is tried by itself, and a second time changes nothing"),
+    ("resolve_report", "a second time it is decided already"),
+    ("dismiss_report", "a second time it is decided already"),
     ("pause_queue", "a second time changes nothing"),
     ("resume_queue", "a second time changes nothing"),
 ];

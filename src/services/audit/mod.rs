@@ -81,6 +81,11 @@ actions! {
     UserDeletionRequested = "user.deletion_requested",
     UserDeletionCancelled = "user.deletion_cancelled",
     UserErased = "user.erased",
+    PostHidden = "post.hidden",
+    PostRestored = "post.restored",
+    PostErased = "post.erased",
+    ReportResolved = "report.resolved",
+    ReportDismissed = "report.dismissed",
     AdminCreated = "admin.created",
     AdminUpdated = "admin.updated",
     AdminDeactivated = "admin.deactivated",
@@ -122,6 +127,8 @@ actions! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject<'a> {
     User(Uuid),
+    Post(Uuid),
+    Report(Uuid),
     Admin(Uuid),
     Invitation(Uuid),
     Role(Uuid),
@@ -137,6 +144,8 @@ impl Subject<'_> {
     const fn kind(self) -> &'static str {
         match self {
             Self::User(_) => "user",
+            Self::Post(_) => "post",
+            Self::Report(_) => "report",
             Self::Admin(_) => "admin",
             Self::Invitation(_) => "invitation",
             Self::Role(_) => "role",
@@ -151,6 +160,8 @@ impl Subject<'_> {
     fn id(self) -> String {
         match self {
             Self::User(id)
+            | Self::Post(id)
+            | Self::Report(id)
             | Self::Admin(id)
             | Self::Invitation(id)
             | Self::Role(id)

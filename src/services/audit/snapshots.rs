@@ -8,6 +8,8 @@ use crate::db::{
     invitations::{Invitation, Invited},
     jobs::Job,
     mails::MailRecord,
+    post_reports::PostReport,
+    posts::Post,
     roles::{Role, RoleNames},
     user_sessions::Impersonation,
     users::User,
@@ -32,6 +34,9 @@ macro_rules! snapshot {
 }
 
 snapshot!(User: email, name, locale, time_zone, email_verified_at, status, suspended_until, deletion_due_at);
+// Nothing of what was written or by whom: an author can be erased.
+snapshot!(Post: state, published_at);
+snapshot!(PostReport: state);
 snapshot!(Admin: email, name, status);
 snapshot!(Invitation: email, name, status, expires_at);
 snapshot!(Role: name, description, permissions);

@@ -39,7 +39,8 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
-        (posts::PostsApi, posts::PublishingApi, posts::OwnPostsApi),
+        (posts::PostsApi, posts::SearchApi, posts::PublishingApi, posts::OwnPostsApi),
+        (posts::ReactionsApi, posts::RevisionsApi, posts::PostReportsApi),
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

@@ -185,7 +185,7 @@ async fn posts_are_listed_searched_filtered_and_sorted() {
     for (query, expected) in [
         ("?q=engine", &["Engineering drafts", "The first engine"][..]),
         ("?q=ENGINE%20fir", &["The first engine"]),
-        ("?q=engine%20draft", &["Engineering drafts"]),
+        ("?q=engineering%20draft", &["Engineering drafts"]),
         ("?q=gine", &[]),
         ("?q=example", &["user@example.com wrote"]),
         ("?q=user%40example.com", &["user@example.com wrote"]),

@@ -4,6 +4,7 @@ mod background;
 pub mod data_dir;
 mod database;
 mod error;
+mod files;
 mod limits;
 mod storage;
 mod telemetry;
@@ -215,6 +216,7 @@ pub fn core(
         mails: Arc::new(mails),
         idempotency: Arc::new(Idempotency::new(&client_secret, &staff_secret, request_limit)),
         storage,
+        files: Arc::new(files::rules(&settings.files)),
         redis,
         bus,
         tallies: Arc::default(),

@@ -1,10 +1,16 @@
 //! Object storage over the S3 protocol: Amazon's, or any server that speaks it.
 
+mod objects;
+mod presign;
+
 use std::{error::Error, future::Future, time::Duration};
 
 use aws_sdk_s3::{
     Client, Config,
-    config::{Credentials, Region, retry::RetryConfig},
+    config::{
+        Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
+        retry::RetryConfig,
+    },
     error::{ProvideErrorMetadata, SdkError},
     primitives::{AggregatedBytes, ByteStream},
 };
@@ -13,6 +19,8 @@ use futures_util::{FutureExt, future::BoxFuture};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::telemetry::Chain;
+pub use objects::{Inspected, Listed, Listing, Object};
+pub use presign::Presigned;
 
 /// How long one step of a probe may take.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
@@ -24,6 +32,8 @@ const PROBE_TEXT: &[u8] = b"Written to see whether the storage works; it may be 
 pub struct StorageOptions {
     /// The server's URL; `None` is Amazon's of the region.
     pub endpoint: Option<String>,
+    /// Where others reach the server, if it is elsewhere.
+    pub public_endpoint: Option<String>,
     pub region: String,
     pub bucket: String,
     pub access_key_id: String,
@@ -48,6 +58,8 @@ pub struct StorageError {
 #[derive(Debug, Clone)]
 pub struct Storage {
     client: Client,
+    /// What signs URLs for others.
+    signer: Client,
     bucket: String,
     prefix: String,
 }
@@ -56,7 +68,9 @@ impl Storage {
     /// Connects to nothing yet.
     #[must_use]
     pub fn new(options: StorageOptions) -> Self {
-        let StorageOptions { endpoint, region, bucket, path_style, prefix, .. } = options;
+        let StorageOptions {
+            endpoint, public_endpoint, region, bucket, path_style, prefix, ..
+        } = options;
         let tls = Provider::Rustls(CryptoMode::Ring);
         let secret = options.secret_access_key.expose_secret();
         let mut config = Config::builder()
@@ -71,10 +85,18 @@ impl Storage {
                 None,
                 "settings",
             ))
-            // So far the storage is only probed, which is to tell what is the case now.
+            // Not every server knows those that the SDK would add, and a signed URL has no body yet.
+            .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
+            .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
+            // Who asks shall hear soon that it is down, and may ask again; jobs do.
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(endpoint);
-        Self { client: Client::from_conf(config.build()), bucket, prefix }
+        let config = config.build();
+        let signer = match public_endpoint {
+            Some(url) => Client::from_conf(config.to_builder().endpoint_url(url).build()),
+            None => Client::from_conf(config.clone()),
+        };
+        Self { client: Client::from_conf(config), signer, bucket, prefix }
     }
 
     /// Asks whether the bucket is there and open to us.

@@ -39,7 +39,7 @@ impl ResponseError for ApiError {
 }
 
 /// The failures of each operation; `document.rs` leaves out those that it can't have.
-pub(super) const DOCUMENTED: [(u16, &str); 13] = [
+pub(super) const DOCUMENTED: [(u16, &str); 14] = [
     (400, "The request can't be read."),
     (401, "No token, or one that is not valid; or wrong credentials."),
     (403, "Signed in, but not allowed."),
@@ -55,6 +55,7 @@ pub(super) const DOCUMENTED: [(u16, &str); 13] = [
         "Too many tries, by this client or for this account; try again after `Retry-After` seconds.",
     ),
     (500, "A fault of the server."),
+    (501, "This installation has no such part."),
     (503, "Unavailable or busy; try again after `Retry-After` seconds."),
 ];
 
@@ -96,6 +97,7 @@ fn status(kind: Kind) -> StatusCode {
         Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        Kind::NotConfigured => StatusCode::NOT_IMPLEMENTED,
     }
 }
 

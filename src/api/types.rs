@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::{
     db::posts::PostKey,
-    services::{email_address::EmailAddress, passwords, permissions::Permission},
+    services::{email_address::EmailAddress, files::FileType, passwords, permissions::Permission},
 };
 
 /// A mail address.
@@ -48,6 +48,10 @@ pub struct Reason(pub String);
 /// The name of a permission of staff.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PermissionName(pub Permission);
+
+/// The media type of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileTypeName(pub FileType);
 
 impl SearchText {
     /// As long as an address may be.
@@ -222,6 +226,16 @@ text_type!(
         ..MetaSchema::new("string")
     },
     |text| Permission::parse(text).map(Self),
+    |name| name.0.text()
+);
+text_type!(
+    FileTypeName,
+    "string_file_type",
+    MetaSchema {
+        enum_items: FileType::NAMES.iter().map(|name| (*name).into()).collect(),
+        ..MetaSchema::new("string")
+    },
+    |text| FileType::parse(text).map(Self),
     |name| name.0.text()
 );
 text_type!(

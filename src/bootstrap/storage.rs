@@ -16,6 +16,7 @@ pub async fn storage(settings: &Settings) -> Result<Option<Storage>, StartError>
     let configured = || {
         Some(StorageOptions {
             endpoint: storage.endpoint.clone(),
+            public_endpoint: storage.public_endpoint.clone(),
             region: storage.region.clone(),
             bucket: storage.bucket.clone()?,
             access_key_id: storage.access_key_id.clone()?,
@@ -51,6 +52,7 @@ async fn start_embedded(settings: &Settings) -> Result<Option<StorageOptions>, S
     let address = serve(&options).await?;
     Ok(Some(StorageOptions {
         endpoint: Some(format!("http://{address}")),
+        public_endpoint: None,
         region: settings.storage.region.clone(),
         bucket: options.bucket,
         access_key_id: options.access_key_id,

@@ -6,7 +6,10 @@ use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
 
 use super::layers::Value;
-use crate::server::{Listen, Network};
+use crate::{
+    server::{Listen, Network},
+    services::files::FileType,
+};
 
 /// HS256 keys shorter than the hash are refused (RFC 7518, 3.2).
 const MIN_SECRET_BYTES: usize = 32;
@@ -67,6 +70,14 @@ const PASSWORD_LENGTH: Kind = number(8, 64, "characters");
 
 const TRIES: Kind = number(1, 1_000_000, "tries");
 const PERIOD: Kind = number(1, DAY_SECONDS, "seconds");
+
+const FILE_BYTES: Kind = number(1, 1 << 50, "bytes");
+
+/// Pictures that can be made into others.
+const PICTURES: &[&str] = &["image/jpeg", "image/png", "image/webp"];
+
+/// Every type of files whose bytes tell it.
+const FILE_TYPES: &[&str] = &FileType::NAMES;
 
 /// Every setting, in the order of `config/default.toml`.
 pub const KEYS: &[Key] = &[
@@ -149,11 +160,23 @@ pub const KEYS: &[Key] = &[
     key("jobs.history_days", number(1, 3650, "days")),
     key("storage.bucket", Kind::Word),
     key("storage.endpoint", Kind::WebAddress),
+    key("storage.public_endpoint", Kind::WebAddress),
     key("storage.region", Kind::Word),
     key("storage.access_key_id", Kind::Word),
     key("storage.secret_access_key", Kind::Secret),
     key("storage.path_style", Kind::Switch),
     key("storage.prefix", Kind::Word),
+    key("files.quota_bytes", FILE_BYTES),
+    key("files.quota_files", number(1, 1_000_000_000, "files")),
+    key("files.upload_seconds", number(1, 300, "seconds")),
+    key("files.download_seconds", number(1, 3600, "seconds")),
+    key("files.pending_hours", number(1, 720, "hours")),
+    key("files.avatar.types", Kind::SomeOf(PICTURES)),
+    key("files.avatar.max_bytes", FILE_BYTES),
+    key("files.post_cover.types", Kind::SomeOf(PICTURES)),
+    key("files.post_cover.max_bytes", FILE_BYTES),
+    key("files.attachment.types", Kind::SomeOf(FILE_TYPES)),
+    key("files.attachment.max_bytes", FILE_BYTES),
     key("redis.url", Kind::RedisUrl),
     key("redis.key_prefix", Kind::Word),
     key("log.filter", Kind::LogFilter),

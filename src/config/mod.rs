@@ -109,6 +109,7 @@ pub struct Settings {
     pub mail: Mail,
     pub jobs: Jobs,
     pub storage: Storage,
+    pub files: Files,
     pub redis: Redis,
     pub log: Log,
     #[serde(default)]

@@ -169,11 +169,34 @@ pub struct Storage {
     /// Unset: an S3 server under `data_dir`, or no storage.
     pub bucket: Option<String>,
     pub endpoint: Option<String>,
+    pub public_endpoint: Option<String>,
     pub region: String,
     pub access_key_id: Option<String>,
     pub secret_access_key: Option<SecretString>,
     pub path_style: bool,
     pub prefix: Option<String>,
+}
+
+/// What users may upload.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Files {
+    pub quota_bytes: i64,
+    pub quota_files: i64,
+    pub upload_seconds: u32,
+    pub download_seconds: u32,
+    pub pending_hours: u32,
+    pub avatar: FilePolicy,
+    pub post_cover: FilePolicy,
+    pub attachment: FilePolicy,
+}
+
+/// What files of a purpose may be.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FilePolicy {
+    pub types: Vec<String>,
+    pub max_bytes: i64,
 }
 
 /// Where Redis is.

@@ -140,6 +140,45 @@ diesel::table! {
 }
 
 diesel::table! {
+    doomed_objects (prefix) {
+        prefix -> Text,
+        due_at -> Timestamptz,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    file_spaces (user_id) {
+        user_id -> Uuid,
+        folder -> Uuid,
+        files -> Int8,
+        bytes -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    files (id) {
+        id -> Uuid,
+        owner_id -> Uuid,
+        purpose -> Text,
+        name -> Text,
+        content_type -> Text,
+        size -> Int8,
+        sha256 -> Nullable<Bytea>,
+        state -> Text,
+        upload_key -> Text,
+        key -> Nullable<Text>,
+        expires_at -> Nullable<Timestamptz>,
+        completed_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     idempotency_keys (key_hash) {
         key_hash -> Bytea,
         fingerprint -> Bytea,
@@ -558,6 +597,8 @@ diesel::joinable!(admin_roles -> admins (admin_id));
 diesel::joinable!(admin_roles -> roles (role_id));
 diesel::joinable!(admin_sessions -> admins (account_id));
 diesel::joinable!(admin_totp -> admins (admin_id));
+diesel::joinable!(file_spaces -> users (user_id));
+diesel::joinable!(files -> users (owner_id));
 diesel::joinable!(invitation_roles -> invitations (invitation_id));
 diesel::joinable!(invitation_roles -> roles (role_id));
 diesel::joinable!(invitations -> admins (invited_by));
@@ -594,6 +635,9 @@ diesel::allow_tables_to_appear_in_same_query!(
     audit_logs,
     audit_seals,
     audit_unsealed,
+    doomed_objects,
+    file_spaces,
+    files,
     idempotency_keys,
     invitation_roles,
     invitations,

@@ -2,6 +2,7 @@
 
 mod audit;
 pub mod cleanup;
+mod files;
 mod handler;
 mod logs;
 mod mail;
@@ -18,6 +19,7 @@ use crate::services::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
+    files::removal::CleanUpFiles,
     impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
@@ -90,6 +92,7 @@ pub fn registry() -> Registry {
         .schedule::<MakePartitions>(Schedule::new("audit", "12 2 * * *", MakePartitions {}))
         .schedule::<Seal>(Schedule::new("audit_seals", "* * * * *", Seal {}))
         .schedule::<DropOld>(Schedule::new("audit_retention", "32 2 * * *", DropOld {}))
+        .schedule::<CleanUpFiles>(Schedule::new("files", "* * * * *", CleanUpFiles {}))
         .schedule::<PruneLogs>(Schedule::new("logs", "5 0 * * *", PruneLogs {}))
 }
 

@@ -6,6 +6,7 @@ use super::{
     Code, Core, Result,
     audit::{self, Entry, Subject},
     events::{DeletionCancelled, DeletionRequested, UserErased},
+    files::removal,
 };
 use crate::db::{
     Origin, audit_logs,
@@ -53,7 +54,7 @@ pub async fn cancel(core: &Core, origin: &Origin, user_id: Uuid) -> Result<User>
 }
 
 /// Erases up to `limit` accounts whose time of grace is over, and returns how many: their rows, what hangs on
-/// them (sessions, codes, factors, notifications, mails), jobs that name them, and what the audit log tells of
+/// them (sessions, codes, factors, notifications, mails), their files, jobs that name them, and what the audit log tells of
 /// them beyond that something was done. Answers kept for an
 /// `Idempotency-Key` name nobody, and go within a day.
 ///
@@ -68,6 +69,7 @@ pub async fn erase_due(core: &Core, origin: &Origin, limit: i64) -> Result<usize
         return Ok(0);
     }
     control::delete_of_users(&mut tx, &ids).await?;
+    removal::delete_of(core, &mut tx, &ids).await?;
     let erased = users::delete(&mut tx, &ids).await?;
     audit_logs::erase_details(&mut tx, &ids, now).await?;
     for user_id in ids {

@@ -2,7 +2,7 @@
 
 use std::{error::Error, time::Duration};
 
-use crate::{db::DbError, telemetry::Backtrace};
+use crate::{adapters::storage::StorageError, db::DbError, telemetry::Backtrace};
 
 /// What kind of failure it is; the edge turns each kind into one HTTP status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub enum Kind {
     TooMany,
     Unavailable,
     Internal,
+    NotConfigured,
 }
 
 /// Declares [`Code`] with its number, kind, identifier and message.
@@ -100,6 +101,8 @@ catalogue! {
     Unavailable = 503, Unavailable, "service_unavailable", "The service is unavailable for the moment. Try again.";
     /// The server has too much to do: try again after `Retry-After`.
     Busy = 503, Unavailable, "server_busy", "The server is busy. Try again.";
+    /// This installation has no such part.
+    NotConfigured = 501, NotConfigured, "not_configured", "This is not set up here.";
     /// Staff have closed the service for a while: try again after `Retry-After`.
     Maintenance = 1701, Unavailable, "maintenance", "The service is closed for maintenance. Try again later.";
     /// The request took too long: try again after `Retry-After`.
@@ -185,6 +188,14 @@ catalogue! {
     IdempotencyKeyReused = 1401, Invalid, "idempotency_key_reused", "This idempotency key belongs to another request.";
     /// The first request with this key isn't answered yet: try again after `Retry-After`.
     IdempotencyKeyInFlight = 1402, Conflict, "idempotency_key_in_flight", "The first request with this idempotency key is still at work. Try again.";
+    /// Nothing was uploaded by the URL of the file.
+    FileNotUploaded = 1801, Conflict, "file_not_uploaded", "The file is not uploaded yet.";
+    /// What was uploaded is not what was announced, as `errors` says; it is deleted.
+    FileRefused = 1802, Invalid, "file_refused", "The file is not what was announced.";
+    /// All files of the user together are too many or too large.
+    FileQuotaExceeded = 1803, Conflict, "file_quota_exceeded", "There is no room for this file. Delete others first.";
+    /// The upload isn't complete, or what was uploaded is still worked on, or of no use.
+    FileNotReady = 1804, Conflict, "file_not_ready", "This file can't be used yet.";
     /// A post that is published can't be published again, one that isn't deleted can't be restored, and so on.
     PostInOtherState = 1501, Conflict, "post_in_other_state", "The post is in a state that doesn't allow this.";
     /// Staff look at each report of a user once.
@@ -289,10 +300,23 @@ impl ServiceError {
         Self::from(Code::Internal).caused_by(cause)
     }
 
+    /// What was uploaded is not what was announced.
+    #[must_use]
+    pub fn file_refused(fault: FieldError) -> Self {
+        Self { fields: vec![fault], ..Code::FileRefused.into() }
+    }
+
     /// Adds what the log should say.
     #[must_use]
     pub fn caused_by(self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         Self { cause: Some(cause.into()), ..self }
+    }
+}
+
+/// The storage is down, or has other settings than ours.
+impl From<StorageError> for ServiceError {
+    fn from(error: StorageError) -> Self {
+        Self::from(Code::Unavailable).caused_by(error)
     }
 }
 

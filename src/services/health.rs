@@ -106,6 +106,11 @@ impl Health {
             && self.database(core).await.state != State::Down
     }
 
+    /// Whether the storage was there a moment ago; not where none is configured.
+    pub async fn has_storage(&self, core: &Core) -> bool {
+        self.storage(core).await.is_some_and(|storage| storage.state != State::Down)
+    }
+
     /// The state of every part.
     pub async fn report(&self, core: &Core) -> Report {
         // How long a task of this process waits for its turn.

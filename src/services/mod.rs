@@ -15,6 +15,7 @@ pub mod error;
 pub mod events;
 pub mod expected;
 pub mod export;
+pub mod files;
 pub mod health;
 pub mod idempotency;
 pub mod impersonation;
@@ -95,6 +96,7 @@ pub struct Core {
     pub idempotency: Arc<idempotency::Idempotency>,
     /// `None` where none is configured.
     pub storage: Option<Storage>,
+    pub files: Arc<files::Files>,
     /// `None` where none is configured.
     pub redis: Option<Kept>,
     pub audit: Arc<audit::Audit>,

@@ -100,6 +100,8 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_else_along() {
     let change = app.post(&format!("{ME}/change-email"), body).bearer(&token).send().await;
     change.assert_done();
     app.new_address_code_for("ada@new.example.com").await;
+    let file = crate::files::attachment("text/plain", 5);
+    app.post(crate::files::FILES, file).bearer(&token).send().await.data();
     assert_eq!(delete(&app, &token).await.status, 204);
     app.notice_to(ADA).await;
     let db = connect(app.database_url()).await;

@@ -269,6 +269,8 @@ const WITHOUT_KEY: &[(&str, &str)] = &[
     ("cancel_deletion", "a second time there is none to cancel"),
     ("read_notification", "a second time changes nothing"),
     ("read_all_notifications", "a second time changes nothing"),
+    ("create_file", "answers with a signed URL"),
+    ("complete_file", "a second time changes nothing"),
     ("accept_invitation", "the token works once"),
     ("deactivate_admin", "a second time finds the account in another state"),
     ("reactivate_admin", "a second time finds the account in another state"),

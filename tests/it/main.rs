@@ -38,6 +38,7 @@ mod doctor;
 mod documents;
 mod exports;
 mod fetch;
+mod files;
 mod headers;
 mod health;
 mod hosts;

@@ -11,7 +11,10 @@ use twofold::{
 };
 use uuid::Uuid;
 
-use crate::support::{TestApp, TestDb, app::PASSWORD, http::Answer, statements::Statements};
+use crate::{
+    files::{PNG, Stage},
+    support::{TestApp, TestDb, app::PASSWORD, http::Answer, statements::Statements},
+};
 
 const OWNER: &str = "ada@example.com";
 const OTHER: &str = "bob@example.com";
@@ -41,6 +44,16 @@ async fn make(app: &TestApp, operation: &str) -> Uuid {
             notifications::insert(&mut tx, new).await.expect("stored");
             tx.commit().await.expect("committed");
             id
+        }
+        "get_file" | "complete_file" | "delete_file" | "get_file_download" => {
+            let stage = Stage::of(app, login(app, OWNER).await);
+            if operation == "complete_file" {
+                let created = stage.pending("image/png", PNG).await;
+                stage.upload(&created, PNG).await;
+                id(&created["file"]["id"])
+            } else {
+                stage.ready("image/png", PNG).await.parse().expect("an identifier")
+            }
         }
         "get_post" | "update_post" | "delete_post" | "publish_post" | "schedule_post"
         | "report_post" | "get_post_reactions" | "like_post" | "unlike_post" | "list_comments"

@@ -37,6 +37,7 @@ async fn start(folder: &Path) -> StorageOptions {
     let address = serve(&options).await.expect("it starts");
     StorageOptions {
         endpoint: Some(format!("http://{address}")),
+        public_endpoint: None,
         region: "us-east-1".to_owned(),
         bucket: options.bucket,
         access_key_id: options.access_key_id,

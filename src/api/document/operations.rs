@@ -75,6 +75,9 @@ fn name_needs(operation: &mut Value) {
     }
 }
 
+/// What can't be done where there is no storage.
+const NEEDS_STORAGE: [&str; 3] = ["create_file", "complete_file", "get_file_download"];
+
 /// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
 pub(super) fn finish(method: &str, operation: &mut Value) {
     name_needs(operation);
@@ -111,6 +114,8 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     // What the account has or waits for decides about these.
     let of_account = ["confirm_totp", "confirm_admin_totp", "confirm_email", "cancel_deletion"];
     let of_account = operation.get("x-step-up").is_some() || of_account.contains(&id);
+    let of_storage = NEEDS_STORAGE.contains(&id);
+    let of_account = of_account || ["create_file", "get_file_download"].contains(&id);
     let possible = |status: u16| match status {
         408 | 413 | 415 => body,
         401 => security || login || refresh,
@@ -119,6 +124,7 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
         409 => (path && method != "get") || of_account || has_header(idempotency::NAME),
         412 => has_header(etag::IF_MATCH),
         429 => is_counted(operation),
+        501 => of_storage,
         _ => true,
     };
     let numbers = DOCUMENTED.iter().map(|(status, text)| (status.to_string(), *text));

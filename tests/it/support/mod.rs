@@ -12,6 +12,7 @@ pub mod pg_proxy;
 pub mod program;
 pub mod redis;
 mod redis_server;
+pub mod s3;
 pub mod smtp;
 pub mod smtp_process;
 pub mod statements;

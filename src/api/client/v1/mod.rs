@@ -2,6 +2,7 @@
 
 pub mod auth;
 pub mod config;
+pub mod files;
 pub mod notifications;
 pub mod posts;
 pub mod second_factor;
@@ -24,6 +25,8 @@ pub enum Tag {
     Users,
     /// What the signed-in user is told.
     Notifications,
+    /// The signed-in user's own files.
+    Files,
     /// What users write.
     Posts,
     /// The state of the service and of the apps.
@@ -39,6 +42,7 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
+        files::FilesApi,
         (posts::PostsApi, posts::SearchApi, posts::PublishingApi, posts::OwnPostsApi),
         (posts::ReactionsApi, posts::RevisionsApi, posts::PostReportsApi),
         config::ConfigApi,

@@ -1,0 +1,3 @@
+DROP TABLE doomed_objects;
+DROP TABLE files;
+DROP TABLE file_spaces;

@@ -1,0 +1,109 @@
+//! `file_spaces`: how much each user has filled with files.
+
+use chrono::{DateTime, Utc};
+use diesel::{pg::Pg, prelude::*, upsert::excluded};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+
+use super::{Conn, schema::file_spaces};
+
+/// How much a user may fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Quota {
+    pub files: i64,
+    pub bytes: i64,
+}
+
+/// What a user has filled.
+#[derive(Debug, Clone, Copy, Queryable, Selectable)]
+#[diesel(table_name = file_spaces, check_for_backend(Pg))]
+pub struct FileSpace {
+    pub user_id: Uuid,
+    /// Where the user's uploads arrive.
+    pub folder: Uuid,
+    pub files: i64,
+    pub bytes: i64,
+}
+
+/// The space of a user.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find(conn: &mut Conn, user_id: Uuid) -> QueryResult<Option<FileSpace>> {
+    let space = file_spaces::table.find(user_id).select(FileSpace::as_select());
+    space.first(conn).await.optional()
+}
+
+/// Takes room for one more file, and makes the space with the first one, in `folder`; `None` where the quota has no
+/// such room. Until the transaction ends nobody else takes room of the same user's.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn take(
+    conn: &mut Conn,
+    user_id: Uuid,
+    folder: Uuid,
+    size: i64,
+    quota: Quota,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<FileSpace>> {
+    use diesel::query_dsl::methods::FilterDsl;
+
+    if quota.files < 1 || size > quota.bytes {
+        return Ok(None);
+    }
+    diesel::insert_into(file_spaces::table)
+        .values((
+            file_spaces::user_id.eq(user_id),
+            file_spaces::folder.eq(folder),
+            file_spaces::files.eq(1),
+            file_spaces::bytes.eq(size),
+            file_spaces::created_at.eq(now),
+            file_spaces::updated_at.eq(now),
+        ))
+        .on_conflict(file_spaces::user_id)
+        .do_update()
+        .set((
+            file_spaces::files.eq(file_spaces::files + excluded(file_spaces::files)),
+            file_spaces::bytes.eq(file_spaces::bytes + excluded(file_spaces::bytes)),
+            file_spaces::updated_at.eq(now),
+        ))
+        .filter(file_spaces::files.lt(quota.files).and(file_spaces::bytes.le(quota.bytes - size)))
+        .returning(FileSpace::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
+}
+
+/// Gives room back.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn free(
+    conn: &mut Conn,
+    user_id: Uuid,
+    files: i64,
+    bytes: i64,
+    now: DateTime<Utc>,
+) -> QueryResult<()> {
+    diesel::update(file_spaces::table.find(user_id))
+        .set((
+            file_spaces::files.eq(file_spaces::files - files),
+            file_spaces::bytes.eq(file_spaces::bytes - bytes),
+            file_spaces::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(())
+}
+
+/// Deletes the spaces of users, whose files are deleted already.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_of(conn: &mut Conn, user_ids: &[Uuid]) -> QueryResult<Vec<FileSpace>> {
+    diesel::delete(file_spaces::table.filter(file_spaces::user_id.eq_any(user_ids)))
+        .returning(FileSpace::as_returning())
+        .get_results(conn)
+        .await
+}

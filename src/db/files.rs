@@ -1,0 +1,230 @@
+//! `files`: what users upload.
+
+use chrono::{DateTime, Utc};
+use diesel::{pg::Pg, prelude::*};
+use diesel_async::RunQueryDsl;
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{
+    Conn,
+    keyset::{Window, sortable},
+    schema::files,
+    text_enum,
+};
+
+text_enum! {
+    /// What a file is for, which decides what it may be.
+    FilePurpose {
+        /// A picture of its owner, for everybody.
+        Avatar = "avatar",
+        /// The picture of a post, for everybody.
+        PostCover = "post_cover",
+        /// Anything else.
+        Attachment = "attachment",
+    }
+}
+
+text_enum! {
+    /// How far a file is.
+    FileState {
+        /// It is to be uploaded.
+        Pending = "pending",
+        /// It is here, and being made into what is shown of it.
+        Processing = "processing",
+        /// It can be used.
+        Ready = "ready",
+        /// It can't be read as what it says it is.
+        Failed = "failed",
+    }
+}
+
+/// A file of a user.
+#[derive(Debug, Clone, Queryable, Selectable)]
+#[diesel(table_name = files, check_for_backend(Pg))]
+pub struct File {
+    pub id: Uuid,
+    pub owner_id: Uuid,
+    pub purpose: FilePurpose,
+    pub name: String,
+    pub content_type: String,
+    /// In bytes.
+    pub size: i64,
+    /// SHA-256, where it is known.
+    pub sha256: Option<Vec<u8>>,
+    pub state: FileState,
+    /// The object that an upload makes.
+    pub upload_key: String,
+    /// The object, which only the server writes; none until the upload is complete.
+    pub key: Option<String>,
+    /// When it is given up, while it is pending.
+    pub expires_at: Option<DateTime<Utc>>,
+    pub completed_at: Option<DateTime<Utc>>,
+    pub created_at: DateTime<Utc>,
+    pub updated_at: DateTime<Utc>,
+}
+
+/// What a new row needs.
+pub struct NewFile<'a> {
+    pub id: Uuid,
+    pub owner_id: Uuid,
+    pub purpose: FilePurpose,
+    pub name: &'a str,
+    pub content_type: &'a str,
+    pub size: i64,
+    pub sha256: Option<&'a [u8]>,
+    pub upload_key: &'a str,
+    pub expires_at: DateTime<Utc>,
+    pub now: DateTime<Utc>,
+}
+
+/// Stores a file that is to be uploaded.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn insert(conn: &mut Conn, new: NewFile<'_>) -> QueryResult<File> {
+    diesel::insert_into(files::table)
+        .values((
+            files::id.eq(new.id),
+            files::owner_id.eq(new.owner_id),
+            files::purpose.eq(new.purpose),
+            files::name.eq(new.name),
+            files::content_type.eq(new.content_type),
+            files::size.eq(new.size),
+            files::sha256.eq(new.sha256),
+            files::state.eq(FileState::Pending),
+            files::upload_key.eq(new.upload_key),
+            files::expires_at.eq(new.expires_at),
+            files::created_at.eq(new.now),
+            files::updated_at.eq(new.now),
+        ))
+        .returning(File::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// A user's own file.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find_own(conn: &mut Conn, owner_id: Uuid, id: Uuid) -> QueryResult<Option<File>> {
+    let own = files::table.find(id).filter(files::owner_id.eq(owner_id));
+    own.select(File::as_select()).first(conn).await.optional()
+}
+
+/// Notes that an upload is complete, and which object it is now; `None` where it isn't pending any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn complete(
+    conn: &mut Conn,
+    id: Uuid,
+    state: FileState,
+    key: &str,
+    now: DateTime<Utc>,
+) -> QueryResult<Option<File>> {
+    let pending = files::table.find(id).filter(files::state.eq(FileState::Pending));
+    diesel::update(pending)
+        .set((
+            files::state.eq(state),
+            files::key.eq(key),
+            files::expires_at.eq(None::<DateTime<Utc>>),
+            files::completed_at.eq(now),
+            files::updated_at.eq(now),
+        ))
+        .returning(File::as_returning())
+        .get_result(conn)
+        .await
+        .optional()
+}
+
+/// Deletes a user's own file.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_own(conn: &mut Conn, owner_id: Uuid, id: Uuid) -> QueryResult<Vec<File>> {
+    let own = files::table.find(id).filter(files::owner_id.eq(owner_id));
+    diesel::delete(own).returning(File::as_returning()).get_results(conn).await
+}
+
+/// Deletes a file whose upload isn't what was announced, unless it is complete.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_pending(conn: &mut Conn, id: Uuid) -> QueryResult<Vec<File>> {
+    let pending = files::table.find(id).filter(files::state.eq(FileState::Pending));
+    diesel::delete(pending).returning(File::as_returning()).get_results(conn).await
+}
+
+/// Deletes all files of users.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_of(conn: &mut Conn, owner_ids: &[Uuid]) -> QueryResult<Vec<File>> {
+    let theirs = files::table.filter(files::owner_id.eq_any(owner_ids));
+    diesel::delete(theirs).returning(File::as_returning()).get_results(conn).await
+}
+
+/// Deletes up to `limit` files whose uploads were not completed in time.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete_expired(
+    conn: &mut Conn,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> QueryResult<Vec<File>> {
+    let expired = files::table
+        .filter(files::expires_at.le(now))
+        .order_by(files::expires_at)
+        .limit(limit)
+        .for_update()
+        .skip_locked()
+        .select(files::id);
+    let ids: Vec<Uuid> = expired.load(conn).await?;
+    diesel::delete(files::table.filter(files::id.eq_any(ids)))
+        .returning(File::as_returning())
+        .get_results(conn)
+        .await
+}
+
+sortable! {
+    /// What a list of files can be sorted by.
+    FileSort: File, files, "-created_at", [created_at]
+}
+
+/// Which of a user's own files to list.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub struct OwnFileFilter {
+    pub owner_id: Uuid,
+    pub purpose: Option<FilePurpose>,
+    pub state: Option<FileState>,
+}
+
+/// The query of [`list_own`].
+pub fn listed_own(filter: OwnFileFilter, window: &Window<FileSort>) -> files::BoxedQuery<'_, Pg> {
+    let mut query = files::table.filter(files::owner_id.eq(filter.owner_id)).into_boxed();
+    if let Some(purpose) = filter.purpose {
+        query = query.filter(files::purpose.eq(purpose));
+    }
+    if let Some(state) = filter.state {
+        query = query.filter(files::state.eq(state));
+    }
+    query
+        .filter(window.condition())
+        .order_by(window.order())
+        .limit(window.limit)
+        .offset(window.offset)
+}
+
+/// The files in a window of the sorted list.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn list_own(
+    conn: &mut Conn,
+    filter: OwnFileFilter,
+    window: &Window<FileSort>,
+) -> QueryResult<Vec<File>> {
+    listed_own(filter, window).select(File::as_select()).load(conn).await
+}

@@ -1,0 +1,36 @@
+//! What becomes of files without a request.
+
+use serde::Serialize;
+
+use super::{Context, Handler, JobError};
+use crate::services::files::removal::{self, CleanUpFiles};
+
+/// What was done.
+#[derive(Debug, Serialize)]
+pub struct CleanedUp {
+    /// Files that were not uploaded in time.
+    given_up: usize,
+    /// Objects, or all those of a file.
+    deleted: usize,
+}
+
+impl Handler for CleanUpFiles {
+    type Output = CleanedUp;
+
+    async fn run(self, context: Context) -> Result<CleanedUp, JobError> {
+        const AT_ONCE: i64 = 100;
+        let Context { core, origin, .. } = &context;
+        let mut done = CleanedUp { given_up: 0, deleted: 0 };
+        while !context.is_cancelled() {
+            let given_up = removal::give_up_expired(core, origin, AT_ONCE).await?;
+            let deleted = removal::delete_doomed(core, AT_ONCE).await?;
+            if given_up + deleted == 0 {
+                break;
+            }
+            done.given_up += given_up;
+            done.deleted += deleted;
+            context.progress(50, format!("{} objects", done.deleted));
+        }
+        Ok(done)
+    }
+}

@@ -1,0 +1,118 @@
+//! Files of users: their bytes are objects in the storage, which apps upload and download without a detour.
+//!
+//! A file is announced (`uploads::create`), uploaded to an object that only this upload writes, and then taken
+//! (`uploads::complete`): its bytes are copied to where nobody but the server writes, looked at there, and the file is
+//! ready. So what was looked at is what stays. Keys of objects are made of identifiers alone: `uploads/` and the
+//! user's folder, `files/` and the file's identifier.
+
+mod kinds;
+mod policy;
+pub mod removal;
+pub mod uploads;
+
+use uuid::Uuid;
+
+use super::{
+    Code, Core, Result,
+    cursors::{ListRequest, Listed},
+};
+use crate::{
+    adapters::storage::{Presigned, Storage},
+    db::files::{self, File, FileSort, FileState, OwnFileFilter},
+};
+
+pub use kinds::FileType;
+pub use policy::{Announced, Files, Policy};
+
+/// The storage.
+///
+/// # Errors
+/// [`Code::NotConfigured`]
+fn storage(core: &Core) -> Result<&Storage> {
+    Ok(core.storage.as_ref().ok_or(Code::NotConfigured)?)
+}
+
+/// One page of a user's own files: one statement.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn list(
+    core: &Core,
+    filter: OwnFileFilter,
+    request: ListRequest<FileSort>,
+) -> Result<Listed<File>> {
+    let reading = core.cursors.start(request, &filter)?;
+    let mut conn = core.db.conn().await?;
+    let rows = files::list_own(&mut conn, filter, &reading.window).await?;
+    reading.finish(rows, None)
+}
+
+/// One of a user's own files.
+///
+/// # Errors
+/// [`Code::NotFound`], also for another user's.
+pub async fn get(core: &Core, user_id: Uuid, id: Uuid) -> Result<File> {
+    let mut conn = core.db.conn().await?;
+    Ok(files::find_own(&mut conn, user_id, id).await?.ok_or(Code::NotFound)?)
+}
+
+/// A URL by which one of a user's own files can be downloaded for a while.
+///
+/// # Errors
+/// [`Code::NotFound`], [`Code::FileNotReady`], [`Code::NotConfigured`].
+pub async fn download(core: &Core, user_id: Uuid, id: Uuid) -> Result<Presigned> {
+    let file = get(core, user_id, id).await?;
+    download_of(core, &file).await
+}
+
+/// A URL by which a file can be downloaded for a while. A browser saves it, whatever it is, instead of showing it.
+///
+/// # Errors
+/// [`Code::FileNotReady`], [`Code::NotConfigured`].
+pub(super) async fn download_of(core: &Core, file: &File) -> Result<Presigned> {
+    let storage = storage(core)?;
+    let key = file.key.as_ref().filter(|_| file.state == FileState::Ready);
+    let key = key.ok_or(Code::FileNotReady)?;
+    let answered = (file.content_type.as_str(), &*attachment(&file.name));
+    let timing = (core.clock.now(), core.files.download_life);
+    Ok(storage.presign_get(key, answered, timing).await?)
+}
+
+/// A disposition by which a browser saves a file under its name (RFC 6266); what no header can hold is encoded (RFC
+/// 8187).
+fn attachment(name: &str) -> String {
+    use std::fmt::Write;
+
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ');
+    let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
+    let mut encoded = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
+                encoded.push(char::from(byte));
+            }
+            _ => {
+                // Writing to a text cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
+        }
+    }
+    format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::attachment;
+
+    #[test]
+    fn a_name_stays_within_its_header() {
+        for (name, expected) in [
+            ("a b.pdf", "filename=\"a b.pdf\"; filename*=UTF-8''a%20b.pdf"),
+            ("\"; x=\"", "filename=\"__ x__\"; filename*=UTF-8''%22%3B%20x%3D%22"),
+            ("ü\r\nX: y", "filename=\"___X_ y\"; filename*=UTF-8''%C3%BC%0D%0AX%3A%20y"),
+            ("../../etc", "filename=\".._.._etc\"; filename*=UTF-8''..%2F..%2Fetc"),
+        ] {
+            assert_eq!(attachment(name), format!("attachment; {expected}"));
+        }
+    }
+}

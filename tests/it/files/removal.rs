@@ -1,0 +1,71 @@
+//! Files that go, and their objects with them.
+
+use chrono::TimeDelta;
+use reqwest::Method;
+
+use super::{ADA, PDF, PNG, Server, Stage, on_both, text};
+use crate::support::{TestDb, cluster::connect, wait};
+
+on_both!(
+    a_deleted_file_leaves_no_object,
+    what_is_not_uploaded_in_time_is_given_up,
+    c22_an_erased_account_leaves_no_object,
+);
+
+async fn a_deleted_file_leaves_no_object(server: Server) {
+    let stage = Stage::set(server.app()).await;
+    let (gone, stays) =
+        (stage.ready("image/png", PNG).await, stage.ready("application/pdf", PDF).await);
+    assert_eq!(stage.delete(&gone).await, 204);
+    assert_eq!(stage.delete(&gone).await, 404);
+    let left = stage.wait_for_objects(1).await;
+    assert!(left[0].contains(&stays), "{left:?}");
+    assert_eq!(stage.download(&stays).await.bytes, PDF);
+}
+
+async fn what_is_not_uploaded_in_time_is_given_up(server: Server) {
+    let mut stage = Stage::set(server.app()).await;
+    let (never, unfinished) =
+        (stage.pending("image/png", PNG).await, stage.pending("image/png", PNG).await);
+    stage.upload(&unfinished, PNG).await;
+    let ready = stage.ready("image/png", PNG).await;
+    stage.app.clock.advance(TimeDelta::hours(24) - TimeDelta::minutes(1));
+    stage.token = text(&stage.app.login(ADA).await["access_token"]);
+    assert_eq!(stage.objects().await.len(), 2);
+    for file in [&never, &unfinished] {
+        let id = text(&file["file"]["id"]);
+        assert_eq!(stage.get(&format!("/{id}")).await.data()["state"], "pending");
+    }
+    stage.app.clock.advance(TimeDelta::minutes(2));
+    let left = stage.wait_for_objects(1).await;
+    assert!(left[0].contains(&ready), "{left:?}");
+    let files = stage.get("").await.data();
+    assert_eq!(files["items"].as_array().expect("a list").len(), 1);
+    assert_eq!(files["items"][0]["id"], ready.as_str());
+}
+
+async fn c22_an_erased_account_leaves_no_object(server: Server) {
+    let db = TestDb::create().await;
+    let builder = server.app().setting("TWOFOLD_ACCOUNTS__DELETION_GRACE_DAYS", "0");
+    let stage = Stage::set(builder.database_url(&db.url)).await;
+    let _ready = stage.ready("image/png", PNG).await;
+    let pending = stage.pending("image/png", PNG).await;
+    stage.upload(&pending, PNG).await;
+    assert_eq!(stage.objects().await.len(), 2);
+    let me = stage.app.request(Method::DELETE, "/api/v1/users/me").bearer(&stage.token);
+    assert_eq!(me.send().await.status, 204);
+    stage.app.clock.advance(TimeDelta::hours(1));
+    stage.wait_for_objects(0).await;
+    let sql = connect(&db.url).await;
+    for table in ["users", "files", "file_spaces"] {
+        let left = sql.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await;
+        assert_eq!(left.expect("counted").get::<_, i64>(0), 0, "{table}");
+    }
+    // Another upload by the URL, were there still time for one, is looked for when there is none.
+    stage.app.clock.advance(TimeDelta::hours(24));
+    wait(async || {
+        let left = sql.query_one("SELECT count(*) FROM doomed_objects", &[]).await;
+        (left.expect("counted").get::<_, i64>(0) == 0).then_some(())
+    })
+    .await;
+}

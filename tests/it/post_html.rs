@@ -75,7 +75,6 @@ impl Judge {
                 ("a" | "img", "title") | ("img", "alt") => true,
                 ("a", "rel") => value == "nofollow ugc noopener noreferrer",
                 ("img", "referrerpolicy") => value == "no-referrer",
-                ("img", "loading") => value == "lazy",
                 ("ol", "start") => value.bytes().all(|b| b.is_ascii_digit()),
                 ("code", "class") => !value.contains(' ') && value.starts_with("language-"),
                 _ => false,

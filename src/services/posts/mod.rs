@@ -117,7 +117,7 @@ pub async fn create(
     body: &str,
     tags: &[String],
 ) -> Result<Post> {
-    let Rendered { html, excerpt } = markdown::render("body", body)?;
+    let Rendered { html, excerpt } = markdown::render("body", body).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
     let new = NewPost {
@@ -158,7 +158,10 @@ pub async fn update(
     expected: Expected<Post>,
     edit: Edit,
 ) -> Result<Post> {
-    let rendered = edit.body.as_deref().map(|body| markdown::render("body", body)).transpose()?;
+    let rendered = match &edit.body {
+        Some(body) => Some(markdown::render("body", body).await?),
+        None => None,
+    };
     let (html, excerpt) = rendered.map(|it| (it.html, it.excerpt)).unzip();
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;

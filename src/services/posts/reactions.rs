@@ -83,7 +83,7 @@ pub async fn comment(
     post_id: Uuid,
     body: &str,
 ) -> Result<PostComment> {
-    let html = markdown::render("body", body)?.html;
+    let html = markdown::render("body", body).await?.html;
     let mut tx = core.db.begin(origin).await?;
     require_visible(&mut tx, author_id, post_id).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);

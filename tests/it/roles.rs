@@ -154,7 +154,9 @@ async fn several_roles_give_together_what_each_gives() {
     client.execute(sql, &[]).await.expect("changed");
     app.clock.advance(chrono::TimeDelta::seconds(1));
     let me = app.get("/api/v1/backoffice/auth/me").bearer(&token).send().await.data();
-    assert_eq!(me["permissions"], json!(["users:read", "users:suspend", "dashboard:read"]));
+    let moderator =
+        ["users:read", "users:suspend", "posts:read", "posts:moderate", "dashboard:read"];
+    assert_eq!(me["permissions"], json!(moderator));
 }
 
 #[tokio::test]

@@ -106,7 +106,7 @@ async fn comments_are_harmless_and_deleted_by_who_may() {
     assert_eq!(stage.list("", &comments).await, [first.clone(), second.clone()]);
     assert_eq!(
         stage.list(&stage.bob, &format!("{comments}?sort=-created_at&limit=1")).await,
-        [second.clone()]
+        std::slice::from_ref(&second)
     );
     assert_eq!(stage.reactions("", &id).await, reactions(0, 2, false));
     for (path, method) in

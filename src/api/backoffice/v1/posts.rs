@@ -117,8 +117,7 @@ impl PostsApi {
 /// Makes what parameters show as examples.
 macro_rules! examples {
     ($($name:ident: $type:ty = $value:expr;)+) => {
-        $(#[expect(clippy::unnecessary_wraps, reason = "of the parameter's type")]
-        fn $name() -> Option<$type> {
+        $(fn $name() -> Option<$type> {
             Some($value)
         })+
     };

@@ -2,6 +2,7 @@
 
 mod objects;
 mod presign;
+mod streams;
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -12,7 +13,7 @@ use aws_sdk_s3::{
         retry::RetryConfig,
     },
     error::{ProvideErrorMetadata, SdkError},
-    primitives::{AggregatedBytes, ByteStream},
+    primitives::AggregatedBytes,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures_util::{FutureExt, future::BoxFuture};
@@ -21,10 +22,12 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::telemetry::Chain;
 pub use objects::{Inspected, Listed, Listing, Object};
 pub use presign::Presigned;
+pub use streams::{Received, StreamError};
 
 /// How long one step of a probe may take.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
-const READ: &str = "read an object back";
+const READ: &str = "read an object";
+const WRITE: &str = "write an object";
 const PROBE_TEXT: &[u8] = b"Written to see whether the storage works; it may be deleted.";
 
 /// Where objects are kept, and as whom.
@@ -114,23 +117,38 @@ impl Storage {
     /// With the step that failed and why.
     pub async fn probe(&self) -> Result<(), StorageError> {
         // Always the same one: some servers keep something of every key that there ever was.
-        let key = format!("{}probe", self.prefix);
-        let (client, bucket) = (&self.client, &self.bucket);
-        let body = ByteStream::from_static(PROBE_TEXT);
-        let put = client.put_object().bucket(bucket).key(&key).body(body).send();
-        step("write an object", put).await?;
-        let read = self.read(&key).await;
-        let delete = client.delete_object().bucket(bucket).key(&key).send();
-        let deleted = step("delete an object", delete).await;
+        const KEY: &str = "probe";
+        self.put(KEY, "text/plain", PROBE_TEXT.to_vec()).await?;
+        let read = self.read(KEY).await;
+        let deleted = self.delete(KEY).await;
         if read? != PROBE_TEXT {
             let why = "it holds something else".to_owned();
             return Err(StorageError { step: READ, why });
         }
-        deleted.map(|_| ())
+        deleted
     }
 
-    async fn read(&self, key: &str) -> Result<Vec<u8>, StorageError> {
-        let get = self.client.get_object().bucket(&self.bucket).key(key).send();
+    /// Makes an object.
+    ///
+    /// # Errors
+    /// When the storage doesn't do it.
+    pub async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StorageError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(self.key(key));
+        step(WRITE, put.content_type(content_type).body(bytes.into()).send()).await?;
+        Ok(())
+    }
+
+    /// Reads an object, all of which has to fit into memory.
+    ///
+    /// # Errors
+    /// When the storage doesn't do it.
+    pub async fn read(&self, key: &str) -> Result<Vec<u8>, StorageError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(self.key(key)).send();
         let object = step(READ, get).await?;
         let body = object.body.collect().await;
         body.map(AggregatedBytes::to_vec)
@@ -138,16 +156,25 @@ impl Storage {
     }
 }
 
-/// Boxed, for the futures of the SDK are tens of kilobytes large.
+/// A call that takes no longer than most may.
 fn step<'a, T: 'a, E: Error + ProvideErrorMetadata + 'static>(
+    name: &'static str,
+    call: impl Future<Output = Result<T, SdkError<E>>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, StorageError>> {
+    step_within(STEP_LIMIT, name, call)
+}
+
+/// Boxed, for the futures of the SDK are tens of kilobytes large.
+fn step_within<'a, T: 'a, E: Error + ProvideErrorMetadata + 'static>(
+    limit: Duration,
     name: &'static str,
     call: impl Future<Output = Result<T, SdkError<E>>> + Send + 'a,
 ) -> BoxFuture<'a, Result<T, StorageError>> {
     let failed = move |why| StorageError { step: name, why };
     async move {
-        match tokio::time::timeout(STEP_LIMIT, call).await {
+        match tokio::time::timeout(limit, call).await {
             Ok(outcome) => outcome.map_err(|error| failed(why(&error))),
-            Err(_) => Err(failed(format!("no answer within {STEP_LIMIT:?}"))),
+            Err(_) => Err(failed(format!("no answer within {limit:?}"))),
         }
     }
     .boxed()

@@ -1,5 +1,7 @@
 //! What users may upload.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use crate::{
@@ -17,6 +19,7 @@ pub fn rules(settings: &config::Files) -> Files {
         attachment: policy(&settings.attachment),
         upload_life: TimeDelta::seconds(settings.upload_seconds.into()),
         download_life: TimeDelta::seconds(settings.download_seconds.into()),
+        direct_limit: Duration::from_secs(settings.direct_seconds.into()),
         pending_life: TimeDelta::hours(settings.pending_hours.into()),
     }
 }

@@ -171,6 +171,8 @@ pub const KEYS: &[Key] = &[
     key("files.upload_seconds", number(1, 300, "seconds")),
     key("files.download_seconds", number(1, 3600, "seconds")),
     key("files.pending_hours", number(1, 720, "hours")),
+    key("files.direct_max_bytes", number(1, 1 << 40, "bytes")),
+    key("files.direct_seconds", number(1, 86_400, "seconds")),
     key("files.avatar.types", Kind::SomeOf(PICTURES)),
     key("files.avatar.max_bytes", FILE_BYTES),
     key("files.post_cover.types", Kind::SomeOf(PICTURES)),

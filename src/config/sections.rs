@@ -186,6 +186,8 @@ pub struct Files {
     pub upload_seconds: u32,
     pub download_seconds: u32,
     pub pending_hours: u32,
+    pub direct_max_bytes: usize,
+    pub direct_seconds: u32,
     pub avatar: FilePolicy,
     pub post_cover: FilePolicy,
     pub attachment: FilePolicy,

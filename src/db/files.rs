@@ -62,6 +62,9 @@ pub struct File {
     pub completed_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// In pixels, of a picture that was made into another one.
+    pub width: Option<i32>,
+    pub height: Option<i32>,
 }
 
 /// What a new row needs.
@@ -110,6 +113,74 @@ pub async fn insert(conn: &mut Conn, new: NewFile<'_>) -> QueryResult<File> {
 pub async fn find_own(conn: &mut Conn, owner_id: Uuid, id: Uuid) -> QueryResult<Option<File>> {
     let own = files::table.find(id).filter(files::owner_id.eq(owner_id));
     own.select(File::as_select()).first(conn).await.optional()
+}
+
+/// A file, whoever's it is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<File>> {
+    files::table.find(id).select(File::as_select()).first(conn).await.optional()
+}
+
+/// What a picture has become.
+pub struct Remade<'a> {
+    pub key: &'a str,
+    pub content_type: &'a str,
+    pub size: i64,
+    pub sha256: &'a [u8],
+    pub width: i32,
+    pub height: i32,
+}
+
+/// Notes what a picture has become; `false` where it isn't being worked on any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn finish(
+    conn: &mut Conn,
+    id: Uuid,
+    made: Remade<'_>,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let processed = files::table.find(id).filter(files::state.eq(FileState::Processing));
+    let changed = diesel::update(processed)
+        .set((
+            files::state.eq(FileState::Ready),
+            files::key.eq(made.key),
+            files::content_type.eq(made.content_type),
+            files::size.eq(made.size),
+            files::sha256.eq(made.sha256),
+            files::width.eq(made.width),
+            files::height.eq(made.height),
+            files::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Notes that nothing can be made of a file, which is given up at `expires_at`; `false` where it isn't being worked on
+/// any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn fail(
+    conn: &mut Conn,
+    id: Uuid,
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let processed = files::table.find(id).filter(files::state.eq(FileState::Processing));
+    let changed = diesel::update(processed)
+        .set((
+            files::state.eq(FileState::Failed),
+            files::expires_at.eq(expires_at),
+            files::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Notes that an upload is complete, and which object it is now; `None` where it isn't pending any more.
@@ -165,7 +236,7 @@ pub async fn delete_of(conn: &mut Conn, owner_ids: &[Uuid]) -> QueryResult<Vec<F
     diesel::delete(theirs).returning(File::as_returning()).get_results(conn).await
 }
 
-/// Deletes up to `limit` files whose uploads were not completed in time.
+/// Deletes up to `limit` files whose uploads were not completed in time, or are of no use.
 ///
 /// # Errors
 /// When the statement fails.

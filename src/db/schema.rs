@@ -169,6 +169,8 @@ diesel::table! {
         completed_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        width -> Nullable<Int4>,
+        height -> Nullable<Int4>,
     }
 }
 
@@ -455,6 +457,7 @@ diesel::table! {
         password_needs_factor -> Bool,
         has_second_factor -> Bool,
         suspended_until -> Nullable<Timestamptz>,
+        avatar_id -> Nullable<Uuid>,
     }
 }
 

@@ -18,7 +18,7 @@ use crate::services::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
-    files::removal::CleanUpFiles,
+    files::{pictures::MakePicture, removal::CleanUpFiles},
     impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
@@ -46,6 +46,7 @@ pub fn registry() -> Registry {
         .handle::<SendPasswordReset>()
         .handle::<SendStaffPasswordReset>()
         .handle::<LiftSuspension>()
+        .handle::<MakePicture>()
         .handle::<EndImpersonation>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {

@@ -10,7 +10,7 @@ use super::{Storage, StorageError, step};
 use crate::telemetry::Chain;
 
 /// How much of an object's beginning is looked at.
-const START: i64 = 8192;
+pub(super) const START: i64 = 8192;
 const LOOK: &str = "look at an object";
 
 /// What the storage says of an object.

@@ -70,7 +70,8 @@ fn name_needs(operation: &mut Value) {
 }
 
 /// What can't be done where there is no storage.
-const NEEDS_STORAGE: [&str; 3] = ["create_file", "complete_file", "get_file_download"];
+const NEEDS_STORAGE: [&str; 5] =
+    ["create_file", "upload_file", "complete_file", "get_file_download", "get_picture"];
 
 /// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
 pub(super) fn finish(method: &str, operation: &mut Value) {
@@ -109,7 +110,7 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     let of_account = ["confirm_totp", "confirm_admin_totp", "confirm_email", "cancel_deletion"];
     let of_account = operation.get("x-step-up").is_some() || of_account.contains(&id);
     let of_storage = NEEDS_STORAGE.contains(&id);
-    let of_account = of_account || ["create_file", "get_file_download"].contains(&id);
+    let of_account = of_account || ["create_file", "get_file_download", "set_avatar"].contains(&id);
     let possible = |status: u16| match status {
         408 | 413 | 415 => body,
         401 => security || login || refresh,

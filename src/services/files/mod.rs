@@ -2,10 +2,13 @@
 //!
 //! A file is announced (`uploads::create`), uploaded to an object that only this upload writes, and then taken
 //! (`uploads::complete`): its bytes are copied to where nobody but the server writes, looked at there, and the file is
-//! ready. So what was looked at is what stays. Keys of objects are made of identifiers alone: `uploads/` and the
+//! ready. So what was looked at is what stays. What goes through the server (`uploads::receive`) is looked at as it passes;
+pictures for everybody are made of what was uploaded (`pictures`). Keys of objects are made of identifiers alone: `uploads/` and the
 //! user's folder, `files/` and the file's identifier.
 
+pub mod avatars;
 mod kinds;
+pub mod pictures;
 mod policy;
 pub mod removal;
 pub mod uploads;

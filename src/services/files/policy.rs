@@ -1,5 +1,7 @@
 //! What files may be, by what they are for.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::{
@@ -27,6 +29,8 @@ pub struct Files {
     /// How long a URL is good for uploads, and for downloads.
     pub upload_life: TimeDelta,
     pub download_life: TimeDelta,
+    /// How long a file may take that goes through the server.
+    pub direct_limit: Duration,
     /// How long a file may wait for its upload.
     pub pending_life: TimeDelta,
 }

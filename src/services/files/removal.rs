@@ -36,6 +36,11 @@ pub(super) fn prefix(id: Uuid) -> String {
     format!("files/{id}/")
 }
 
+/// A key that no object of a file has yet, and that nobody else can write to.
+pub(super) fn new_key(core: &Core, id: Uuid) -> String {
+    format!("{}{}", prefix(id), core.random.id(core.clock.now()))
+}
+
 /// Deletes one of a user's own files.
 ///
 /// # Errors
@@ -86,7 +91,8 @@ fn doomed(file: &File, now: DateTime<Utc>) -> impl Iterator<Item = Doomed> {
     [own].into_iter().chain(upload)
 }
 
-async fn doom(core: &Core, tx: &mut Tx, doomed: Vec<Doomed>) -> Result<()> {
+/// Has objects deleted.
+pub(super) async fn doom(core: &Core, tx: &mut Tx, doomed: Vec<Doomed>) -> Result<()> {
     let Some(first) = doomed.first() else { return Ok(()) };
     let now = tx.now;
     doomed_objects::insert(tx, &doomed, now).await?;
@@ -97,7 +103,7 @@ async fn doom(core: &Core, tx: &mut Tx, doomed: Vec<Doomed>) -> Result<()> {
     Ok(())
 }
 
-/// Gives up to `limit` files up that were not uploaded in time, and returns how many.
+/// Gives up to `limit` files up that were not uploaded in time, or are of no use, and returns how many.
 ///
 /// # Errors
 /// When the database fails.

@@ -1,9 +1,11 @@
 //! Version 1 of the client API: one file per resource.
 
 pub mod auth;
+pub mod avatar;
 pub mod config;
 pub mod files;
 pub mod notifications;
+pub mod pictures;
 pub mod second_factor;
 pub mod sessions;
 pub mod users;
@@ -39,7 +41,9 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
+        avatar::AvatarApi,
         files::FilesApi,
+        pictures::PicturesApi,
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

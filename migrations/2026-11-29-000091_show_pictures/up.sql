@@ -7,3 +7,11 @@ ALTER TABLE files
 
 -- A ready file that is a picture of the user.
 ALTER TABLE users ADD COLUMN avatar_id uuid UNIQUE REFERENCES files ON DELETE SET NULL;
+
+-- The folder is what tells a space from others, in lists as well.
+ALTER TABLE file_spaces
+    DROP CONSTRAINT file_spaces_pkey,
+    DROP CONSTRAINT file_spaces_folder_key,
+    ADD UNIQUE (user_id);
+ALTER TABLE file_spaces RENAME COLUMN folder TO id;
+ALTER TABLE file_spaces ADD PRIMARY KEY (id);

@@ -18,9 +18,9 @@ pub struct Quota {
 #[derive(Debug, Clone, Copy, Queryable, Selectable)]
 #[diesel(table_name = file_spaces, check_for_backend(Pg))]
 pub struct FileSpace {
+    /// Also the name of the folder where the user's uploads arrive.
+    pub id: Uuid,
     pub user_id: Uuid,
-    /// Where the user's uploads arrive.
-    pub folder: Uuid,
     pub files: i64,
     pub bytes: i64,
 }
@@ -30,11 +30,11 @@ pub struct FileSpace {
 /// # Errors
 /// When the statement fails.
 pub async fn find(conn: &mut Conn, user_id: Uuid) -> QueryResult<Option<FileSpace>> {
-    let space = file_spaces::table.find(user_id).select(FileSpace::as_select());
+    let space = file_spaces::table.filter(file_spaces::user_id.eq(user_id)).select(FileSpace::as_select());
     space.first(conn).await.optional()
 }
 
-/// Takes room for one more file, and makes the space with the first one, in `folder`; `None` where the quota has no
+/// Takes room for one more file, and makes the space with the first one, by this id; `None` where the quota has no
 /// such room. Until the transaction ends nobody else takes room of the same user's.
 ///
 /// # Errors
@@ -42,7 +42,7 @@ pub async fn find(conn: &mut Conn, user_id: Uuid) -> QueryResult<Option<FileSpac
 pub async fn take(
     conn: &mut Conn,
     user_id: Uuid,
-    folder: Uuid,
+    id: Uuid,
     size: i64,
     quota: Quota,
     now: DateTime<Utc>,
@@ -55,7 +55,7 @@ pub async fn take(
     diesel::insert_into(file_spaces::table)
         .values((
             file_spaces::user_id.eq(user_id),
-            file_spaces::folder.eq(folder),
+            file_spaces::id.eq(id),
             file_spaces::files.eq(1),
             file_spaces::bytes.eq(size),
             file_spaces::created_at.eq(now),
@@ -86,7 +86,7 @@ pub async fn free(
     bytes: i64,
     now: DateTime<Utc>,
 ) -> QueryResult<()> {
-    diesel::update(file_spaces::table.find(user_id))
+    diesel::update(file_spaces::table.filter(file_spaces::user_id.eq(user_id)))
         .set((
             file_spaces::files.eq(file_spaces::files - files),
             file_spaces::bytes.eq(file_spaces::bytes - bytes),

@@ -143,9 +143,9 @@ diesel::table! {
 }
 
 diesel::table! {
-    file_spaces (user_id) {
+    file_spaces (id) {
         user_id -> Uuid,
-        folder -> Uuid,
+        id -> Uuid,
         files -> Int8,
         bytes -> Int8,
         created_at -> Timestamptz,

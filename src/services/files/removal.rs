@@ -80,7 +80,7 @@ pub async fn delete_of(core: &Core, tx: &mut Tx, user_ids: &[Uuid]) -> Result<()
     let spaces = file_spaces::delete_of(tx, user_ids).await?;
     let folders = spaces
         .iter()
-        .map(|space| Doomed { prefix: format!("uploads/{}/", space.folder), due_at: now });
+        .map(|space| Doomed { prefix: format!("uploads/{}/", space.id), due_at: now });
     doom(core, tx, gone.iter().flat_map(|file| doomed(file, now)).chain(folders).collect()).await
 }
 

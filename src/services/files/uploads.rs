@@ -43,10 +43,10 @@ pub async fn create(
         return Err(Code::Unavailable.into());
     }
     let mut tx = core.db.begin(origin).await?;
-    let (id, folder, now) = (core.random.id(tx.now), core.random.id(tx.now), tx.now);
+    let (id, space_id, now) = (core.random.id(tx.now), core.random.id(tx.now), tx.now);
     let (quota, size) = (core.files.quota, announced.size);
-    let space = file_spaces::take(&mut tx, owner_id, folder, size, quota, now).await?;
-    let folder = space.ok_or(Code::FileQuotaExceeded)?.folder;
+    let space = file_spaces::take(&mut tx, owner_id, space_id, size, quota, now).await?;
+    let folder = space.ok_or(Code::FileQuotaExceeded)?.id;
     let new = NewFile {
         id,
         owner_id,

@@ -233,10 +233,10 @@ impl Example for File {
             purpose: FilePurpose::Attachment,
             state: FileState::Ready,
             sha256: Some(SHA256.to_owned()),
-            picture_url: None,
-            width: None,
-            height: None,
-            expires_at: None,
+            picture_url: Some(pictures::url(an_id())),
+            width: Some(1600),
+            height: Some(900),
+            expires_at: Some(DateTime::UNIX_EPOCH),
             completed_at: Some(DateTime::UNIX_EPOCH),
             created_at: DateTime::UNIX_EPOCH,
         }
@@ -275,13 +275,7 @@ impl Example for FileUpload {
 
 impl Example for CreatedFile {
     fn example() -> Self {
-        let pending = File {
-            state: FileState::Pending,
-            expires_at: Some(DateTime::UNIX_EPOCH),
-            completed_at: None,
-            ..File::example()
-        };
-        Self { file: pending, upload: FileUpload::example() }
+        Self { file: File::example(), upload: FileUpload::example() }
     }
 }
 

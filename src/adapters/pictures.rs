@@ -58,7 +58,8 @@ pub async fn remake(bytes: Vec<u8>, shape: Shape) -> Result<Picture, PictureErro
 }
 
 fn made_of(bytes: &[u8], shape: Shape) -> Result<Picture, PictureError> {
-    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(ImageError::from)?;
+    let mut reader =
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(ImageError::from)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_MEMORY);
     reader.limits(limits);
@@ -93,7 +94,8 @@ fn on_white(picture: &DynamicImage) -> RgbImage {
     RgbImage::from_fn(picture.width(), picture.height(), |x, y| {
         let [red, green, blue, alpha] = picture.get_pixel(x, y).0.map(u32::from);
         // Never more than 255.
-        let mix = |part: u32| u8::try_from((part * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX);
+        let mix =
+            |part: u32| u8::try_from((part * alpha + 255 * (255 - alpha)) / 255).unwrap_or(u8::MAX);
         Rgb([mix(red), mix(green), mix(blue)])
     })
 }

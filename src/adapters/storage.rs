@@ -1,8 +1,10 @@
 //! Object storage over the S3 protocol: Amazon's, or any server that speaks it.
 
+mod multipart;
 mod objects;
 mod presign;
 mod streams;
+mod temporary;
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -20,9 +22,12 @@ use futures_util::{FutureExt, future::BoxFuture};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::telemetry::Chain;
+pub use multipart::Part;
 pub use objects::{Inspected, Listed, Listing, Object};
 pub use presign::Presigned;
 pub use streams::{Received, StreamError};
+use temporary::Role;
+pub use temporary::{RoleOptions, Temporary};
 
 /// How long one step of a probe may take.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
@@ -46,6 +51,8 @@ pub struct StorageOptions {
     pub path_style: bool,
     /// Stands in front of every key, such as `twofold/`.
     pub prefix: String,
+    /// What gives credentials to others; `None`: nothing does.
+    pub role: Option<RoleOptions>,
 }
 
 /// The storage didn't do what it was asked for.
@@ -65,6 +72,10 @@ pub struct Storage {
     signer: Client,
     bucket: String,
     prefix: String,
+    region: String,
+    /// Where others reach it.
+    public_endpoint: Option<String>,
+    role: Option<Role>,
 }
 
 impl Storage {
@@ -75,31 +86,38 @@ impl Storage {
             endpoint, public_endpoint, region, bucket, path_style, prefix, ..
         } = options;
         let tls = Provider::Rustls(CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
         let secret = options.secret_access_key.expose_secret();
+        let credentials = Credentials::new(options.access_key_id, secret, None, None, "settings");
+        let role = options.role.map(|role| {
+            let mut config = aws_sdk_sts::Config::builder()
+                .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+                .http_client(http.clone())
+                .region(Region::new(region.clone()))
+                .credentials_provider(credentials.clone())
+                .retry_config(RetryConfig::disabled());
+            config.set_endpoint_url(role.endpoint);
+            Role { arn: role.arn, client: aws_sdk_sts::Client::from_conf(config.build()) }
+        });
         let mut config = Config::builder()
             .behavior_version_latest()
-            .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https())
-            .region(Region::new(region))
+            .http_client(http)
+            .region(Region::new(region.clone()))
             .force_path_style(path_style)
-            .credentials_provider(Credentials::new(
-                options.access_key_id,
-                secret,
-                None,
-                None,
-                "settings",
-            ))
+            .credentials_provider(credentials)
             // Not every server knows those that the SDK would add, and a signed URL has no body yet.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             // Who asks shall hear soon that it is down, and may ask again; jobs do.
             .retry_config(RetryConfig::disabled());
-        config.set_endpoint_url(endpoint);
+        config.set_endpoint_url(endpoint.clone());
         let config = config.build();
-        let signer = match public_endpoint {
-            Some(url) => Client::from_conf(config.to_builder().endpoint_url(url).build()),
-            None => Client::from_conf(config.clone()),
-        };
-        Self { client: Client::from_conf(config), signer, bucket, prefix }
+        let public_endpoint = public_endpoint.or(endpoint);
+        let mut signer = config.to_builder();
+        signer.set_endpoint_url(public_endpoint.clone());
+        let signer = Client::from_conf(signer.build());
+        let client = Client::from_conf(config);
+        Self { client, signer, bucket, prefix, region, public_endpoint, role }
     }
 
     /// Asks whether the bucket is there and open to us.

@@ -70,6 +70,12 @@ impl ParseFromParameter for SearchText {
     }
 }
 
+impl ParseFromParameter for FileTypeName {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        FileType::parse(text).map(Self).ok_or_else(|| ParseError::custom("not valid"))
+    }
+}
+
 /// A field of a partial change: `None` leaves alone, `Some(None)` clears.
 #[must_use]
 pub fn nullable<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {

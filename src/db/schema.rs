@@ -139,6 +139,7 @@ diesel::table! {
         due_at -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        upload_id -> Nullable<Text>,
     }
 }
 
@@ -171,6 +172,8 @@ diesel::table! {
         updated_at -> Timestamptz,
         width -> Nullable<Int4>,
         height -> Nullable<Int4>,
+        upload_id -> Nullable<Text>,
+        part_size -> Nullable<Int8>,
     }
 }
 

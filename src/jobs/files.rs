@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{Context, Handler, JobError};
 use crate::services::files::{
+    parts::{self, AssembleFile},
     pictures::{self, MakePicture},
     removal::{self, CleanUpFiles},
 };
@@ -43,5 +44,13 @@ impl Handler for MakePicture {
 
     async fn run(self, context: Context) -> Result<(), JobError> {
         Ok(pictures::make(&context.core, &context.origin, self.file_id).await?)
+    }
+}
+
+impl Handler for AssembleFile {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        Ok(parts::assemble(&context.core, &context.origin, self.file_id).await?)
     }
 }

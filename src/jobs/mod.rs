@@ -18,7 +18,7 @@ use crate::services::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
-    files::{pictures::MakePicture, removal::CleanUpFiles},
+    files::{parts::AssembleFile, pictures::MakePicture, removal::CleanUpFiles},
     impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
@@ -47,6 +47,7 @@ pub fn registry() -> Registry {
         .handle::<SendStaffPasswordReset>()
         .handle::<LiftSuspension>()
         .handle::<MakePicture>()
+        .handle::<AssembleFile>()
         .handle::<EndImpersonation>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {

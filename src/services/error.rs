@@ -196,6 +196,10 @@ catalogue! {
     FileQuotaExceeded = 1503, Conflict, "file_quota_exceeded", "There is no room for this file. Delete others first.";
     /// The upload isn't complete, or what was uploaded is still worked on, or of no use.
     FileNotReady = 1504, Conflict, "file_not_ready", "This file can't be used yet.";
+    /// Parts are signed and listed only of a file that is being uploaded so.
+    FileNotInParts = 1505, Conflict, "file_not_in_parts", "This file is not being uploaded in parts.";
+    /// A file that was announced so is uploaded in parts.
+    FileInParts = 1506, Conflict, "file_in_parts", "This file is uploaded in parts.";
     /// It held a code or token, of which nothing is kept.
     MailNotRepeatable = 1601, Conflict, "mail_not_repeatable", "What this mail said was not kept. Its recipient can ask for a new one.";
     /// The mail is still to be sent, or tried again.

@@ -56,6 +56,13 @@ async fn make(app: &TestApp, operation: &str) -> Uuid {
                 stage.ready("image/png", PNG).await.parse().expect("an identifier")
             }
         }
+        "sign_file_parts" | "list_file_parts" => {
+            let body = crate::files::attachment("application/pdf", 30);
+            let path = format!("{}/multipart", crate::files::FILES);
+            let token = login(app, OWNER).await;
+            let created = app.post(&path, body).bearer(&token).send().await.data();
+            id(&created["file"]["id"])
+        }
         other => panic!("{other}: whose is it? Make one here."),
     }
 }
@@ -100,10 +107,12 @@ async fn c16_another_users_object_is_not_there() {
             let call = async |token: &str, id: &str| {
                 let path = operation.path.replace("{id}", id);
                 let request = app.request(method.clone(), &path).bearer(token);
-                let request = if at == "upload_file" {
-                    request.header("content-type", "application/octet-stream").body(PNG)
-                } else {
-                    request
+                let request = match at.as_str() {
+                    "upload_file" => {
+                        request.header("content-type", "application/octet-stream").body(PNG)
+                    }
+                    "sign_file_parts" => request.json(json!({"numbers": [1]})),
+                    _ => request,
                 };
                 statements.of(request.send()).await
             };

@@ -71,7 +71,8 @@ impl Storage {
         let put = self.client.put_object().bucket(&self.bucket).key(self.key(key));
         let put = put.content_type(content_type).content_length(size);
         // What is not here yet can't be signed.
-        let put = put.body(ByteStream::from_body_1_x(passing)).customize().disable_payload_signing();
+        let put =
+            put.body(ByteStream::from_body_1_x(passing)).customize().disable_payload_signing();
         let outcome = step_within(limit, WRITE, put.send()).await;
         let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(failure) = seen.failure.take() {

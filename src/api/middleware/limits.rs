@@ -31,7 +31,8 @@ pub struct Limits {
 impl Limits {
     /// What a request to this path may take: how long, and how large a body.
     fn of(&self, path: &str) -> (Duration, usize) {
-        let file = path.strip_prefix("/api/v1/files/").and_then(|rest| rest.strip_suffix("/content"));
+        let file =
+            path.strip_prefix("/api/v1/files/").and_then(|rest| rest.strip_suffix("/content"));
         match file {
             Some(_) => (self.upload_timeout, self.max_upload_bytes),
             None => (self.timeout, self.max_body_bytes),

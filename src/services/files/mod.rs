@@ -2,12 +2,15 @@
 //!
 //! A file is announced (`uploads::create`), uploaded to an object that only this upload writes, and then taken
 //! (`uploads::complete`): its bytes are copied to where nobody but the server writes, looked at there, and the file is
-//! ready. So what was looked at is what stays. What goes through the server (`uploads::receive`) is looked at as it passes;
-pictures for everybody are made of what was uploaded (`pictures`). Keys of objects are made of identifiers alone: `uploads/` and the
-//! user's folder, `files/` and the file's identifier.
+//! ready. So what was looked at is what stays. What goes through the server (`uploads::receive`) is looked at as it
+//! passes; large files come in parts (`parts`); pictures for everybody are made of what was uploaded (`pictures`). Keys
+//! of objects are made of identifiers alone: `uploads/` and the user's folder, `files/` and the file's identifier.
 
 pub mod avatars;
+pub mod credentials;
 mod kinds;
+pub mod managed;
+pub mod parts;
 pub mod pictures;
 mod policy;
 pub mod removal;
@@ -72,11 +75,23 @@ pub async fn download(core: &Core, user_id: Uuid, id: Uuid) -> Result<Presigned>
 ///
 /// # Errors
 /// [`Code::FileNotReady`], [`Code::NotConfigured`].
-pub(super) async fn download_of(core: &Core, file: &File) -> Result<Presigned> {
+async fn download_of(core: &Core, file: &File) -> Result<Presigned> {
+    signed(core, file, &attachment(&file.name)).await
+}
+
+/// A URL by which a browser shows a file for a while: only for types that can do nothing but be seen.
+///
+/// # Errors
+/// [`Code::FileNotReady`], [`Code::NotConfigured`].
+async fn inline_of(core: &Core, file: &File) -> Result<Presigned> {
+    signed(core, file, "inline").await
+}
+
+async fn signed(core: &Core, file: &File, disposition: &str) -> Result<Presigned> {
     let storage = storage(core)?;
     let key = file.key.as_ref().filter(|_| file.state == FileState::Ready);
     let key = key.ok_or(Code::FileNotReady)?;
-    let answered = (file.content_type.as_str(), &*attachment(&file.name));
+    let answered = (file.content_type.as_str(), disposition);
     let timing = (core.clock.now(), core.files.download_life);
     Ok(storage.presign_get(key, answered, timing).await?)
 }
@@ -84,6 +99,8 @@ pub(super) async fn download_of(core: &Core, file: &File) -> Result<Presigned> {
 /// A disposition by which a browser saves a file under its name (RFC 6266); what no header can hold is encoded (RFC
 /// 8187).
 fn attachment(name: &str) -> String {
+    use std::fmt::Write;
+
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ' ');
     let ascii: String = name.chars().map(|c| if plain(c) { c } else { '_' }).collect();
     let mut encoded = String::new();
@@ -92,7 +109,10 @@ fn attachment(name: &str) -> String {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'.' | b'-' | b'_' => {
                 encoded.push(char::from(byte));
             }
-            _ => encoded.push_str(&format!("%{byte:02X}")),
+            _ => {
+                // Writing to a text cannot fail.
+                let _ = write!(encoded, "%{byte:02X}");
+            }
         }
     }
     format!("attachment; filename=\"{ascii}\"; filename*=UTF-8''{encoded}")

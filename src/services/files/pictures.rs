@@ -87,17 +87,18 @@ async fn replace(
     let (now, saved) = (tx.now, file.size - made.size);
     if files::finish(&mut tx, file.id, made, now).await? {
         file_spaces::free(&mut tx, file.owner_id, 0, saved, now).await?;
-        let old = Doomed { prefix: old_key.to_owned(), due_at: now };
+        let old = Doomed::objects(old_key.to_owned(), now);
         removal::doom(core, &mut tx, vec![old]).await?;
     }
     Ok(tx.commit().await?)
 }
 
-async fn fail(core: &Core, origin: &Origin, file: &File) -> Result<()> {
+/// Nothing can be made of a file.
+pub(super) async fn fail(core: &Core, origin: &Origin, file: &File) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
     if files::fail(&mut tx, file.id, now + core.files.pending_life, now).await? {
-        let all = Doomed { prefix: removal::prefix(file.id), due_at: now };
+        let all = Doomed::objects(removal::prefix(file.id), now);
         removal::doom(core, &mut tx, vec![all]).await?;
     }
     Ok(tx.commit().await?)

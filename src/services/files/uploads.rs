@@ -2,22 +2,23 @@
 
 use std::io;
 
+use chrono::{DateTime, Utc};
 use futures_util::Stream;
 use hyper::body::Bytes;
 use uuid::Uuid;
 
 use super::{
     super::{Code, Core, FieldError, Result, ServiceError},
-    Announced, FileType,
+    Announced, FileType, parts,
     pictures::{self, MakePicture},
     removal, storage,
 };
 use crate::{
     adapters::storage::{Presigned, Storage, StorageError, StreamError},
     db::{
-        Origin,
+        Origin, Tx,
         doomed_objects::{self, Doomed},
-        file_spaces,
+        file_spaces::{self, FileSpace},
         files::{self, File, FileState, NewFile},
     },
     telemetry::Chain,
@@ -37,34 +38,57 @@ pub async fn create(
     owner_id: Uuid,
     announced: &Announced,
 ) -> Result<(File, Presigned)> {
-    core.files.check(announced)?;
+    core.files.check(announced, Some(core.files.single_size))?;
     let storage = storage(core)?;
     if !core.health.has_storage(core).await {
         return Err(Code::Unavailable.into());
     }
     let mut tx = core.db.begin(origin).await?;
-    let (id, space_id, now) = (core.random.id(tx.now), core.random.id(tx.now), tx.now);
-    let (quota, size) = (core.files.quota, announced.size);
-    let space = file_spaces::take(&mut tx, owner_id, space_id, size, quota, now).await?;
-    let folder = space.ok_or(Code::FileQuotaExceeded)?.id;
-    let new = NewFile {
-        id,
-        owner_id,
-        purpose: announced.purpose,
-        name: &announced.name,
-        content_type: announced.content_type.text(),
-        size,
-        sha256: announced.sha256.as_ref().map(<[u8; 32]>::as_slice),
-        upload_key: &format!("uploads/{folder}/{id}"),
-        expires_at: now + core.files.pending_life,
-        now,
-    };
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let space = take_room(core, &mut tx, owner_id, announced.size).await?;
+    let key = format!("uploads/{}/{id}", space.id);
+    let new = row(core, (id, owner_id), announced, (&key, None), now);
     let file = files::insert(&mut tx, new).await?;
     let body = (file.content_type.as_str(), file.size, file.sha256.as_deref());
     let timing = (now, core.files.upload_life);
     let upload = storage.presign_put(&file.upload_key, body, timing).await?;
     tx.commit().await?;
     Ok((file, upload))
+}
+
+/// Takes room of a user's.
+pub(super) async fn take_room(
+    core: &Core,
+    tx: &mut Tx,
+    owner_id: Uuid,
+    size: i64,
+) -> Result<FileSpace> {
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let space = file_spaces::take(tx, owner_id, id, size, core.files.quota, now).await?;
+    Ok(space.ok_or(Code::FileQuotaExceeded)?)
+}
+
+/// The row of a file that is announced, for the object of this key.
+pub(super) fn row<'a>(
+    core: &Core,
+    (id, owner_id): (Uuid, Uuid),
+    announced: &'a Announced,
+    (upload_key, parts): (&'a str, Option<(&'a str, i64)>),
+    now: DateTime<Utc>,
+) -> NewFile<'a> {
+    NewFile {
+        id,
+        owner_id,
+        purpose: announced.purpose,
+        name: &announced.name,
+        content_type: announced.content_type.text(),
+        size: announced.size,
+        sha256: announced.sha256.as_ref().map(<[u8; 32]>::as_slice),
+        upload_key,
+        parts,
+        expires_at: now + core.files.pending_life,
+        now,
+    }
 }
 
 /// Takes an uploaded file, if it is what was announced; else it is deleted. Once taken, a second time changes nothing.
@@ -77,6 +101,9 @@ pub async fn complete(core: &Core, origin: &Origin, owner_id: Uuid, id: Uuid) ->
     let storage = storage(core)?;
     if file.state != FileState::Pending {
         return Ok(file);
+    }
+    if let Some(upload_id) = file.upload_id.clone() {
+        return parts::complete(core, origin, file, &upload_id).await;
     }
     if storage.head(&file.upload_key).await?.is_none() {
         return Err(Code::FileNotUploaded.into());
@@ -104,6 +131,9 @@ pub async fn receive(
     let storage = storage(core)?;
     if file.state != FileState::Pending {
         return Ok(file);
+    }
+    if file.upload_id.is_some() {
+        return Err(Code::FileInParts.into());
     }
     if length != Some(file.size) {
         let message = format!("must be {}, as the file's size", file.size);
@@ -150,7 +180,7 @@ async fn take(
         core.jobs.enqueue(core, &mut tx, &MakePicture { file_id: file.id }).await?;
     }
     let due_at = file.expires_at.unwrap_or(now);
-    let upload = Doomed { prefix: file.upload_key.clone(), due_at };
+    let upload = Doomed::objects(file.upload_key.clone(), due_at);
     doomed_objects::insert(&mut tx, &[upload], now).await?;
     tx.commit().await?;
     // Soon, and once more when nobody can upload it again.
@@ -159,7 +189,11 @@ async fn take(
 }
 
 /// What is wrong with the object of a file.
-async fn fault_of_object(storage: &Storage, file: &File, key: &str) -> Result<Option<FieldError>> {
+pub(super) async fn fault_of_object(
+    storage: &Storage,
+    file: &File,
+    key: &str,
+) -> Result<Option<FieldError>> {
     let object = storage.head(key).await?.ok_or(Code::FileNotUploaded)?;
     if object.size != file.size {
         let message = format!("{} bytes were uploaded", object.size);

@@ -20,7 +20,8 @@ const AVATAR: &str = "/api/v1/users/me/avatar";
 const SECRET: &[u8] = b"59.9139 N 10.7522 E";
 
 fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
-    let picture = RgbImage::from_fn(width, height, |x, _| Rgb([if x < width / 2 { 255 } else { 0 }, 0, 90]));
+    let picture =
+        RgbImage::from_fn(width, height, |x, _| Rgb([if x < width / 2 { 255 } else { 0 }, 0, 90]));
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, format).expect("written");
     bytes.into_inner()
@@ -30,7 +31,8 @@ fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
 fn telling() -> Vec<u8> {
     let jpeg = picture(900, 600, ImageFormat::Jpeg);
     let orientation = b"\x01\x12\0\x03\0\0\0\x01\0\x06\0\0";
-    let exif = [&b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01"[..], orientation, b"\0\0\0\0", SECRET].concat();
+    let exif =
+        [&b"Exif\0\0MM\0\x2a\0\0\0\x08\0\x01"[..], orientation, b"\0\0\0\0", SECRET].concat();
     let length = u16::try_from(exif.len() + 2).expect("short").to_be_bytes();
     [&jpeg[..2], b"\xff\xe1", &length, &exif, &jpeg[2..], b"<script>alert(1)</script>"].concat()
 }
@@ -42,7 +44,8 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
 impl Stage {
     /// A picture that is uploaded, once something has become of it.
     async fn processed(&self, purpose: &str, kind: &str, bytes: &[u8]) -> Value {
-        let body = json!({"name": "me", "content_type": kind, "size": bytes.len(), "purpose": purpose});
+        let body =
+            json!({"name": "me", "content_type": kind, "size": bytes.len(), "purpose": purpose});
         let created = self.announce(body).await.data();
         self.upload(&created, bytes).await;
         let id = text(&created["file"]["id"]);

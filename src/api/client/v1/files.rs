@@ -1,6 +1,6 @@
 //! The signed-in user's own files.
 
-mod file;
+pub(super) mod file;
 
 use std::sync::Arc;
 
@@ -97,6 +97,7 @@ impl FilesApi {
     ///
     /// Newest first.
     #[oai(path = "/", method = "get", operation_id = "list_files")]
+    #[expect(clippy::too_many_arguments, reason = "each is a parameter of the operation")]
     async fn list(
         &self,
         auth: ClientAuth,

@@ -4,6 +4,7 @@ pub mod auth;
 pub mod avatar;
 pub mod config;
 pub mod files;
+pub mod multipart;
 pub mod notifications;
 pub mod pictures;
 pub mod second_factor;
@@ -43,6 +44,7 @@ pub fn version() -> ApiVersion {
         notifications::NotificationsApi,
         avatar::AvatarApi,
         files::FilesApi,
+        multipart::MultipartApi,
         pictures::PicturesApi,
         config::ConfigApi,
     );

@@ -206,17 +206,17 @@ macro_rules! same {
 same!(FilePurpose: Avatar, PostCover, Attachment);
 same!(FileState: Pending, Processing, Ready, Failed);
 
-pub(super) fn an_id() -> Uuid {
+pub fn an_id() -> Uuid {
     Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "of the parameter's type")]
-pub(super) fn a_purpose() -> Option<FilePurpose> {
+pub fn a_purpose() -> Option<FilePurpose> {
     Some(FilePurpose::Attachment)
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "of the parameter's type")]
-pub(super) fn a_state() -> Option<FileState> {
+pub fn a_state() -> Option<FileState> {
     Some(FileState::Ready)
 }
 

@@ -112,6 +112,18 @@ impl Reason {
     }
 }
 
+impl ParseFromParameter for SearchText {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        Self::parse(text).ok_or_else(|| ParseError::custom("not valid"))
+    }
+}
+
+impl ParseFromParameter for FileTypeName {
+    fn parse_from_parameter(text: &str) -> ParseResult<Self> {
+        FileType::parse(text).map(Self).ok_or_else(|| ParseError::custom("not valid"))
+    }
+}
+
 /// A field of a partial change: `None` leaves alone, `Some(None)` clears.
 #[must_use]
 pub fn nullable<T>(field: MaybeUndefined<T>) -> Option<Option<T>> {

@@ -107,6 +107,12 @@ catalogue! {
     SettingsWrite = "settings:write";
     /// See the dashboard.
     DashboardRead = "dashboard:read";
+    /// Find files of users, look at them, and see who takes how much room.
+    FilesRead = "files:read";
+    /// Delete files of users.
+    FilesDelete = "files:delete";
+    /// Upload to the storage with temporary credentials.
+    FilesUpload = "files:upload";
     /// Look at the work in the background.
     JobsRead = "jobs:read";
     /// Repeat, cancel, pause and start work in the background.
@@ -273,6 +279,9 @@ impl ShippedRole {
                 P::SettingsRead,
                 P::SettingsWrite,
                 P::DashboardRead,
+                P::FilesRead,
+                P::FilesDelete,
+                P::FilesUpload,
                 P::JobsRead,
                 P::JobsWrite,
                 P::MailsRead,
@@ -297,7 +306,13 @@ impl ShippedRole {
         },
         Self {
             name: "moderator",
-            permissions: Permissions::of(&[P::UsersRead, P::UsersSuspend, P::DashboardRead]),
+            permissions: Permissions::of(&[
+                P::UsersRead,
+                P::UsersSuspend,
+                P::DashboardRead,
+                P::FilesRead,
+                P::FilesDelete,
+            ]),
         },
         Self {
             name: "auditor",

@@ -4,6 +4,7 @@ pub mod admins;
 pub mod audit_logs;
 pub mod auth;
 pub mod dashboard;
+pub mod files;
 pub mod invitations;
 pub mod jobs;
 pub mod mail_templates;
@@ -34,6 +35,8 @@ pub enum Tag {
     Staff,
     /// What staff may do.
     Roles,
+    /// Files of users, and what is in the storage.
+    Files,
     /// Work in the background: jobs, their queues, and schedules.
     Jobs,
     /// Mails that were written, and what became of them.
@@ -61,6 +64,7 @@ pub fn version() -> ApiVersion {
         (users::UsersApi, users::UserStatusApi, users::UserSecurityApi),
         (users::UserNotesApi, users::UsersBulkApi, users::UsersExportApi),
         users::ImpersonationApi,
+        files::ManagedFilesApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
         (audit_logs::AuditLogsApi, settings::SettingsApi, dashboard::DashboardApi),

@@ -14,7 +14,7 @@ use crate::{
     adapters::pictures::{self, Picture, PictureError, Shape},
     db::{
         Origin,
-        doomed_objects::{self, Doomed},
+        doomed_objects::Doomed,
         file_spaces,
         files::{self, File, FilePurpose, FileState, Remade},
     },

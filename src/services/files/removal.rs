@@ -87,8 +87,7 @@ pub async fn delete_of(core: &Core, tx: &mut Tx, user_ids: &[Uuid]) -> Result<()
     let now = tx.now;
     let gone = files::delete_of(tx, user_ids).await?;
     let spaces = file_spaces::delete_of(tx, user_ids).await?;
-    let folders =
-        spaces.iter().map(|space| Doomed { prefix: format!("uploads/{}/", space.id), due_at: now });
+    let folders = spaces.iter().map(|space| Doomed::objects(format!("uploads/{}/", space.id), now));
     doom(core, tx, gone.iter().flat_map(|file| doomed(file, now)).chain(folders).collect()).await
 }
 

@@ -68,8 +68,9 @@ impl Storage {
                 size: part.size.unwrap_or_default(),
                 tag: part.e_tag.clone(),
             }));
-            from = list.next_part_number_marker.clone();
-            if list.is_truncated != Some(true) || from.is_none() {
+            let has_more = list.is_truncated == Some(true);
+            from = list.next_part_number_marker.filter(|_| has_more);
+            if from.is_none() {
                 break;
             }
         }

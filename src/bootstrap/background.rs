@@ -14,7 +14,7 @@ use crate::{
 
 /// Runs until it is told to stop, or dropped.
 pub struct Background {
-    core: Core,
+    core: Arc<Core>,
     stop: watch::Sender<bool>,
     tasks: JoinSet<()>,
     /// What the others use to their end.
@@ -34,7 +34,7 @@ impl Background {
         }
         let (stop, mut tasks) = (watch::Sender::new(false), JoinSet::new());
         tasks.spawn(tallies::run(core.clone(), stop.subscribe()));
-        Self { core: core.clone(), stop, tasks, connections }
+        Self { core: Arc::new(core.clone()), stop, tasks, connections }
     }
 
     /// Works on jobs as well.

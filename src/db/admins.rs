@@ -303,6 +303,12 @@ fn matching(filter: &AdminFilter, now: DateTime<Utc>) -> admins::BoxedQuery<'_, 
     query
 }
 
+/// The query of [`count`].
+#[must_use]
+pub fn counted(filter: &AdminFilter, now: DateTime<Utc>) -> admins::BoxedQuery<'_, Pg> {
+    matching(filter, now).limit(count::LIMIT)
+}
+
 /// How many of the staff match.
 ///
 /// # Errors
@@ -312,7 +318,20 @@ pub async fn count(
     filter: &AdminFilter,
     now: DateTime<Utc>,
 ) -> QueryResult<Total> {
-    count::count(conn, matching(filter, now).limit(count::LIMIT)).await
+    count::count(conn, counted(filter, now)).await
+}
+
+/// The query of [`list`].
+pub fn listed<'a>(
+    filter: &'a AdminFilter,
+    now: DateTime<Utc>,
+    window: &'a Window<AdminSort>,
+) -> admins::BoxedQuery<'a, Pg> {
+    matching(filter, now)
+        .filter(window.condition())
+        .order_by(window.order())
+        .limit(window.limit)
+        .offset(window.offset)
 }
 
 /// The staff in a window of the sorted list.
@@ -325,12 +344,5 @@ pub async fn list(
     now: DateTime<Utc>,
     window: &Window<AdminSort>,
 ) -> QueryResult<Vec<Member>> {
-    matching(filter, now)
-        .filter(window.condition())
-        .order_by(window.order())
-        .limit(window.limit)
-        .offset(window.offset)
-        .select(member!())
-        .load(conn)
-        .await
+    listed(filter, now, window).select(member!()).load(conn).await
 }

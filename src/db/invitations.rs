@@ -226,12 +226,30 @@ fn matching(filter: &InvitationFilter) -> invitations::BoxedQuery<'_, Pg> {
     query
 }
 
+/// The query of [`count`].
+#[must_use]
+pub fn counted(filter: &InvitationFilter) -> invitations::BoxedQuery<'_, Pg> {
+    matching(filter).limit(count::LIMIT)
+}
+
 /// How many invitations match.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn count(conn: &mut Conn, filter: &InvitationFilter) -> QueryResult<Total> {
-    count::count(conn, matching(filter).limit(count::LIMIT)).await
+    count::count(conn, counted(filter)).await
+}
+
+/// The query of [`list`].
+pub fn listed<'a>(
+    filter: &'a InvitationFilter,
+    window: &'a Window<InvitationSort>,
+) -> invitations::BoxedQuery<'a, Pg> {
+    matching(filter)
+        .filter(window.condition())
+        .order_by(window.order())
+        .limit(window.limit)
+        .offset(window.offset)
 }
 
 /// The invitations in a window of the sorted list.
@@ -243,12 +261,5 @@ pub async fn list(
     filter: &InvitationFilter,
     window: &Window<InvitationSort>,
 ) -> QueryResult<Vec<Invited>> {
-    matching(filter)
-        .filter(window.condition())
-        .order_by(window.order())
-        .limit(window.limit)
-        .offset(window.offset)
-        .select(invited!())
-        .load(conn)
-        .await
+    listed(filter, window).select(invited!()).load(conn).await
 }

@@ -2,6 +2,7 @@
 //! factor is a must (`staff.require_second_factor`), a session without one opens nothing but its setting up: the
 //! guards see to it (`api/auth.rs`), because it may be removed while the session goes on.
 
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -12,7 +13,7 @@ use super::{
     email_address::EmailAddress,
     limits::{Action, Who},
     second_factor,
-    sign_in::{Outcome, SignedIn, answer, challenge},
+    sign_in::{self, Outcome, Proof, SignedIn, answer, challenge},
     tokens::TokenKind,
 };
 use crate::db::{
@@ -113,6 +114,30 @@ pub(super) async fn refuse(core: &Core, origin: &Origin, admin_id: Option<Uuid>)
     let entry = Entry::new(audit::Action::AdminSignInFailed, admin_id.map(Subject::Admin));
     audit::record(core, &mut tx, entry).await?;
     Ok(tx.commit().await?)
+}
+
+/// Proves once more who is signed in; what doesn't prove it is recorded.
+///
+/// # Errors
+/// As [`sign_in::step_up`].
+pub async fn step_up(
+    core: &Core,
+    origin: &Origin,
+    admin: &Admin,
+    session_id: Uuid,
+    proof: &Proof,
+) -> Result<DateTime<Utc>> {
+    let (account, hash) = (Account::Admin(admin.id), &admin.password_hash);
+    let proved = sign_in::step_up(core, origin, account, hash, session_id, proof).await;
+    if let Err(error) = &proved
+        && let Code::InvalidCredentials | Code::InvalidSecondFactor = error.code
+    {
+        let mut tx = core.db.begin(origin).await?;
+        let entry = Entry::new(audit::Action::AdminStepUpFailed, Subject::Admin(admin.id));
+        audit::record(core, &mut tx, entry).await?;
+        tx.commit().await?;
+    }
+    proved
 }
 
 /// Whose password it is, locked, and the device if it has signed in before.

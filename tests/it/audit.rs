@@ -17,6 +17,7 @@ use crate::support::{
     cluster::connect,
     explain::Explain,
     http::Answer,
+    rounds,
     statements::Statements,
 };
 
@@ -126,6 +127,8 @@ async fn what_staff_do_is_recorded() {
             app.post(&format!("/api/v1/backoffice{path}"), body).bearer(&token).send().await;
         assert!(answer.status < 300, "{path}: {}", answer.text);
     };
+    let step_up = app.post("/api/v1/backoffice/auth/step-up", json!({"password": "not it"}));
+    step_up.bearer(&token).send().await.assert_error(401, "invalid_credentials");
     let new = "another horse battery";
     post("/auth/change-password", json!({"current_password": PASSWORD, "new_password": new})).await;
     post("/queues/mail/pause", json!({})).await;
@@ -145,6 +148,7 @@ async fn what_staff_do_is_recorded() {
         "admin.sign_in_failed",
         "admin.sign_in_failed",
         "admin.signed_in",
+        "admin.step_up_failed",
         "admin.password_changed",
         "queue.paused",
         "queue.resumed",
@@ -166,7 +170,7 @@ async fn what_staff_do_is_recorded() {
     assert!(unknown.get("subject_id").is_none(), "{unknown}");
     let mine =
         list(&app, &token, &format!("?actor_id={}", text(&created["subject_id"]))).await.data();
-    assert_eq!(mine["total"], 8);
+    assert_eq!(mine["total"], 9);
     let all = found.to_string();
     for secret in [PASSWORD, new, "not the password", "argon2", "nobody@example.com"] {
         assert!(!all.contains(secret), "{secret} in {all}");
@@ -281,22 +285,8 @@ async fn partitions_are_made_before_they_are_needed() {
     }
 }
 
-/// Half a year of 60,000 entries, of 200 users by 20 admins; user 7's are each 200th.
-const MANY: &str = "
-    SELECT make_audit_partition(timestamptz '2026-01-15' + make_interval(months => n))
-    FROM generate_series(0, 5) n;
-    INSERT INTO audit_logs (id, created_at, updated_at, actor_kind, actor_id, request_id, action,
-                            subject_kind, subject_id)
-    SELECT overlay(overlay(gen_random_uuid()::text
-                   PLACING '7' FROM 15 FOR 1)
-                   PLACING substr(millis, 1, 8) || '-' || substr(millis, 9, 4) FROM 1 FOR 13)::uuid,
-           moment, moment, 'admin', lpad((n % 20)::text, 32, '0')::uuid, 'request ' || n,
-           CASE n % 10 WHEN 0 THEN 'user.reactivated' ELSE 'user.suspended' END,
-           'user', 'user ' || n % 200
-    FROM (SELECT n, timestamptz '2026-01-01' + make_interval(secs => n * 240) AS moment
-          FROM generate_series(1, 60000) n) AS one,
-         LATERAL (SELECT lpad(to_hex((extract(epoch FROM moment) * 1000)::bigint), 12, '0')) AS two (millis);
-    ANALYZE audit_logs";
+/// Half a year of entries.
+const MANY: &str = include_str!("support/many_audit_logs.sql");
 
 #[tokio::test]
 async fn histories_and_deep_pages_are_found_by_index() {
@@ -307,10 +297,13 @@ async fn histories_and_deep_pages_are_found_by_index() {
         .start()
         .await;
     let client = connect(&db.url).await;
-    client.batch_execute(MANY).await.expect("inserted");
-    let middle = "SELECT id FROM audit_logs ORDER BY created_at OFFSET 30000 LIMIT 1";
+    let count = rounds(60_000, 1_000_000);
+    let many = MANY.replace(":count", &count.to_string());
+    client.batch_execute(&many).await.expect("inserted");
     let id: String = {
-        let sql = format!("SELECT id::text FROM ({middle}) one");
+        let middle = count / 2;
+        let sql =
+            format!("SELECT id::text FROM audit_logs ORDER BY created_at OFFSET {middle} LIMIT 1");
         client.query_one(&sql, &[]).await.expect("one").get(0)
     };
     let id: Uuid = id.parse().expect("an id");

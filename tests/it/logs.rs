@@ -406,6 +406,13 @@ async fn canaries(environment: &str, filter: &str) {
         let rows = cluster::connect(&db.url).await.query_one(&sql, &[&CANARY]).await;
         assert_eq!(rows.expect("asked").get::<_, i64>(0), 0, "in {table}");
     }
+    // Names and reasons are for the audit log to tell, secrets aren't.
+    let secrets = [format!("{CANARY} horse battery"), password].into_iter();
+    for secret in secrets.chain(tokens.into_values()) {
+        let sql = "SELECT count(*) FROM audit_logs AS row WHERE strpos(row::text, $1) > 0";
+        let rows = cluster::connect(&db.url).await.query_one(sql, &[&secret]).await;
+        assert_eq!(rows.expect("asked").get::<_, i64>(0), 0, "in audit_logs");
+    }
     let answered = lines(&application).iter().filter(|line| line["message"] == "answered").count();
     assert!(sent > 200 && answered >= sent, "{answered} of {sent} requests are in the log");
 }

@@ -88,6 +88,7 @@ mod sessions;
 mod shutdown;
 mod staff;
 mod staff_factor;
+mod staff_lists;
 mod staff_pages;
 mod staff_recovery;
 mod storage;

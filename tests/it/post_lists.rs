@@ -13,9 +13,10 @@ use twofold::{
 };
 use uuid::Uuid;
 
-use crate::{
-    support::{TestApp, TestDb, cluster::connect, explain::Explain},
-    user_lists::assert_cheap,
+use crate::support::{
+    TestApp, TestDb,
+    cluster::connect,
+    explain::{Explain, assert_cheap},
 };
 
 /// 40,000 posts of 100 authors, of which the first wrote every second one. Of 10 one isn't published; every second one

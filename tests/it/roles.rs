@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, http::Answer};
+use crate::support::{TestApp, TestDb, frozen::Frozen, http::Answer};
 
 const ROLES: &str = "/api/v1/backoffice/roles";
 const ADA: &str = "ada@example.com";
@@ -148,6 +148,19 @@ async fn several_roles_give_together_what_each_gives() {
     app.clock.advance(chrono::TimeDelta::seconds(1));
     let me = app.get("/api/v1/backoffice/auth/me").bearer(&token).send().await.data();
     assert_eq!(me["permissions"], json!(["users:read", "users:suspend", "dashboard:read"]));
+}
+
+#[tokio::test]
+async fn what_a_role_gives_counts_at_once_where_it_was_changed_whatever_the_bus_hears() {
+    let db = TestDb::create().await;
+    let app = TestApp::builder().database_url(&db.url).start().await;
+    let grace = Caller { app: &app, token: app.admin_token().await };
+    let path = grace.created("readers", &["users:read"]).await;
+    let ada = Caller { app: &app, token: app.staff_token(ADA, &["readers"]).await };
+    let _deaf = Frozen::listeners(&db.url).await;
+    assert_eq!(ada.get("/api/v1/backoffice/users").await.status, 200);
+    grace.update(&path, role("readers", &["logs:read"])).await.data();
+    assert_eq!(missing(&ada.get("/api/v1/backoffice/users").await), ["users:read"]);
 }
 
 #[tokio::test]

@@ -90,6 +90,7 @@ actions! {
     AdminDeleted = "admin.deleted",
     AdminSignedIn = "admin.signed_in",
     AdminSignInFailed = "admin.sign_in_failed",
+    AdminStepUpFailed = "admin.step_up_failed",
     AdminSignedOut = "admin.signed_out",
     AdminPasswordChanged = "admin.password_changed",
     AdminPasswordReset = "admin.password_reset",

@@ -25,3 +25,35 @@ impl<Q> QueryId for Explain<Q> {
 impl<Q: Query> Query for Explain<Q> {
     type SqlType = Text;
 }
+
+/// The number in a line of a plan that stands behind this text for the last time.
+fn number(line: &str, before: &str) -> Option<f64> {
+    let (_, rest) = line.rsplit_once(before)?;
+    rest.split([' ', ')']).next()?.parse().ok()
+}
+
+/// How many rows a line of a plan has given.
+fn given(line: &str) -> f64 {
+    number(line, "rows=").expect("rows")
+}
+
+/// How many rows a line of a plan has read: those that it has given, and those that it has thrown away.
+fn read(lines: &[String], at: usize) -> f64 {
+    let below = lines[at + 1..].iter().take_while(|line| !line.contains("->"));
+    let thrown = below.filter_map(|line| number(line, "Rows Removed by Filter: "));
+    given(&lines[at]) + thrown.sum::<f64>()
+}
+
+/// No sequential scan of more than 10,000 rows, and no sort of more than 1,000.
+pub fn assert_cheap(lines: &[String], what: &str) {
+    for (at, line) in lines.iter().enumerate() {
+        if line.contains("Seq Scan on ") {
+            assert!(read(lines, at) <= 10_000.0, "{what}: {lines:#?}");
+        }
+        // Of a sort in parts each part counts, which is of equal values.
+        if line.trim_start_matches(['-', '>', ' ']).starts_with("Sort ") && line.contains("cost") {
+            let sorted = lines[at + 1..].iter().find(|line| line.contains("->"));
+            assert!(given(sorted.expect("what is sorted")) <= 1000.0, "{what}: {lines:#?}");
+        }
+    }
+}

@@ -17,11 +17,8 @@ use crate::{
     },
     db::{Origin, sessions::Account},
     services::{
-        Core, FieldError, ServiceError,
-        permissions::SecondFactorSetup,
-        second_factor,
-        sign_in::{self, Proof},
-        staff_sign_in,
+        Core, FieldError, ServiceError, permissions::SecondFactorSetup, second_factor,
+        sign_in::Proof, staff_sign_in,
     },
 };
 
@@ -144,10 +141,9 @@ impl SecondFactorApi {
             }
         };
         let (admin, session_id) = (auth.account(core.0).await?, auth.session_id);
-        let (origin, account, hash) =
-            (&auth.origin, Account::Admin(admin.id), &admin.password_hash);
+        let origin = &auth.origin;
         let valid_until =
-            sign_in::step_up(core.0, origin, account, hash, session_id, &proof).await?;
+            staff_sign_in::step_up(core.0, origin, &admin, session_id, &proof).await?;
         Ok(ApiResponse::success(StaffStepUp { valid_until }))
     }
 

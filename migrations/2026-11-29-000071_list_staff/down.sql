@@ -1,0 +1,1 @@
+DROP INDEX admin_sessions_open, invitations_expires_at, invitations_email;

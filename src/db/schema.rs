@@ -145,13 +145,14 @@ diesel::table! {
         due_at -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        upload_id -> Nullable<Text>,
     }
 }
 
 diesel::table! {
-    file_spaces (user_id) {
+    file_spaces (id) {
         user_id -> Uuid,
-        folder -> Uuid,
+        id -> Uuid,
         files -> Int8,
         bytes -> Int8,
         created_at -> Timestamptz,
@@ -175,6 +176,10 @@ diesel::table! {
         completed_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        width -> Nullable<Int4>,
+        height -> Nullable<Int4>,
+        upload_id -> Nullable<Text>,
+        part_size -> Nullable<Int8>,
     }
 }
 
@@ -587,6 +592,7 @@ diesel::table! {
         password_needs_factor -> Bool,
         has_second_factor -> Bool,
         suspended_until -> Nullable<Timestamptz>,
+        avatar_id -> Nullable<Uuid>,
     }
 }
 

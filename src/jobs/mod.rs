@@ -19,7 +19,7 @@ use crate::services::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
-    files::removal::CleanUpFiles,
+    files::{parts::AssembleFile, pictures::MakePicture, removal::CleanUpFiles},
     impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
@@ -50,6 +50,8 @@ pub fn registry() -> Registry {
         .handle::<SendStaffPasswordReset>()
         .handle::<LiftSuspension>()
         .handle::<PublishPost>()
+        .handle::<MakePicture>()
+        .handle::<AssembleFile>()
         .handle::<EndImpersonation>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {

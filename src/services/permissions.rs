@@ -113,6 +113,12 @@ catalogue! {
     SettingsWrite = "settings:write";
     /// See the dashboard.
     DashboardRead = "dashboard:read";
+    /// Find files of users, look at them, and see who takes how much room.
+    FilesRead = "files:read";
+    /// Delete files of users.
+    FilesDelete = "files:delete";
+    /// Upload to the storage with temporary credentials.
+    FilesUpload = "files:upload";
     /// Look at the work in the background.
     JobsRead = "jobs:read";
     /// Repeat, cancel, pause and start work in the background.
@@ -282,6 +288,9 @@ impl ShippedRole {
                 P::SettingsRead,
                 P::SettingsWrite,
                 P::DashboardRead,
+                P::FilesRead,
+                P::FilesDelete,
+                P::FilesUpload,
                 P::JobsRead,
                 P::JobsWrite,
                 P::MailsRead,
@@ -313,6 +322,8 @@ impl ShippedRole {
                 P::PostsRead,
                 P::PostsModerate,
                 P::DashboardRead,
+                P::FilesRead,
+                P::FilesDelete,
             ]),
         },
         Self {

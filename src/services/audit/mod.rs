@@ -68,6 +68,8 @@ actions! {
     UserNoteDeleted = "user.note_deleted",
     UserImpersonated = "user.impersonated",
     UserImpersonationEnded = "user.impersonation_ended",
+    UserFilePreviewed = "user.file_previewed",
+    UserFileDeleted = "user.file_deleted",
     UserExported = "user.exported",
     UserSuspended = "user.suspended",
     UserReactivated = "user.reactivated",

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::db::{
     admins::{Admin, Member},
+    files::File,
     invitations::{Invitation, Invited},
     jobs::Job,
     mails::MailRecord,
@@ -40,6 +41,7 @@ snapshot!(PostReport: state);
 snapshot!(Admin: email, name, status);
 snapshot!(Invitation: email, name, status, expires_at);
 snapshot!(Role: name, description, permissions);
+snapshot!(File: id, name, content_type, size, purpose, state);
 snapshot!(Job: kind, queue, state);
 snapshot!(Impersonation: session_id, impersonator_id, expires_at);
 snapshot!(MailRecord: template, user_id, resend_of);

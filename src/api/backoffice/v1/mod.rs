@@ -5,6 +5,7 @@ pub mod audit_logs;
 pub mod auth;
 mod bulk;
 pub mod dashboard;
+pub mod files;
 pub mod invitations;
 pub mod jobs;
 pub mod mail_templates;
@@ -39,6 +40,8 @@ pub enum Tag {
     Staff,
     /// What staff may do.
     Roles,
+    /// Files of users, and what is in the storage.
+    Files,
     /// Work in the background: jobs, their queues, and schedules.
     Jobs,
     /// Mails that were written, and what became of them.
@@ -67,6 +70,7 @@ pub fn version() -> ApiVersion {
         (users::UserNotesApi, users::UsersBulkApi, users::UsersExportApi),
         users::ImpersonationApi,
         (posts::PostsApi, posts::ModerationApi, posts::PostsBulkApi, reports::ReportsApi),
+        files::ManagedFilesApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
         (audit_logs::AuditLogsApi, settings::SettingsApi, dashboard::DashboardApi),

@@ -1,9 +1,12 @@
 //! Version 1 of the client API: one file per resource.
 
 pub mod auth;
+pub mod avatar;
 pub mod config;
 pub mod files;
+pub mod multipart;
 pub mod notifications;
+pub mod pictures;
 pub mod posts;
 pub mod second_factor;
 pub mod sessions;
@@ -42,7 +45,8 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
-        files::FilesApi,
+        avatar::AvatarApi,
+        (files::FilesApi, multipart::MultipartApi, pictures::PicturesApi),
         (posts::PostsApi, posts::SearchApi, posts::PublishingApi, posts::OwnPostsApi),
         (posts::ReactionsApi, posts::RevisionsApi, posts::PostReportsApi),
         config::ConfigApi,

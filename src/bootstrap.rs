@@ -317,6 +317,8 @@ pub fn application(
     let limits = RequestLimits {
         timeout: Duration::from_millis(settings.server.request_timeout_ms),
         max_body_bytes: settings.server.max_body_bytes,
+        upload_timeout: Duration::from_secs(settings.files.direct_seconds.into()),
+        max_upload_bytes: settings.files.direct_max_bytes,
     };
     let public_url = settings.server.public_url.as_ref();
     let cors = CorsOptions {

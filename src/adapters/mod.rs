@@ -5,6 +5,7 @@ pub mod clock;
 pub mod limiter;
 pub mod mailer;
 pub mod memory;
+pub mod pictures;
 pub mod random;
 pub mod redis;
 pub mod scheduling;

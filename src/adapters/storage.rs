@@ -1,7 +1,10 @@
 //! Object storage over the S3 protocol: Amazon's, or any server that speaks it.
 
+mod multipart;
 mod objects;
 mod presign;
+mod streams;
+mod temporary;
 
 use std::{error::Error, future::Future, time::Duration};
 
@@ -12,19 +15,24 @@ use aws_sdk_s3::{
         retry::RetryConfig,
     },
     error::{ProvideErrorMetadata, SdkError},
-    primitives::{AggregatedBytes, ByteStream},
+    primitives::AggregatedBytes,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use futures_util::{FutureExt, future::BoxFuture};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::telemetry::Chain;
+pub use multipart::Part;
 pub use objects::{Inspected, Listed, Listing, Object};
 pub use presign::Presigned;
+pub use streams::{Received, StreamError};
+use temporary::Role;
+pub use temporary::{RoleOptions, Temporary};
 
 /// How long one step of a probe may take.
 const STEP_LIMIT: Duration = Duration::from_secs(5);
-const READ: &str = "read an object back";
+const READ: &str = "read an object";
+const WRITE: &str = "write an object";
 const PROBE_TEXT: &[u8] = b"Written to see whether the storage works; it may be deleted.";
 
 /// Where objects are kept, and as whom.
@@ -43,6 +51,8 @@ pub struct StorageOptions {
     pub path_style: bool,
     /// Stands in front of every key, such as `twofold/`.
     pub prefix: String,
+    /// What gives credentials to others; `None`: nothing does.
+    pub role: Option<RoleOptions>,
 }
 
 /// The storage didn't do what it was asked for.
@@ -62,6 +72,10 @@ pub struct Storage {
     signer: Client,
     bucket: String,
     prefix: String,
+    region: String,
+    /// Where others reach it.
+    public_endpoint: Option<String>,
+    role: Option<Role>,
 }
 
 impl Storage {
@@ -72,31 +86,38 @@ impl Storage {
             endpoint, public_endpoint, region, bucket, path_style, prefix, ..
         } = options;
         let tls = Provider::Rustls(CryptoMode::Ring);
+        let http = aws_smithy_http_client::Builder::new().tls_provider(tls).build_https();
         let secret = options.secret_access_key.expose_secret();
+        let credentials = Credentials::new(options.access_key_id, secret, None, None, "settings");
+        let role = options.role.map(|role| {
+            let mut config = aws_sdk_sts::Config::builder()
+                .behavior_version(aws_sdk_sts::config::BehaviorVersion::latest())
+                .http_client(http.clone())
+                .region(Region::new(region.clone()))
+                .credentials_provider(credentials.clone())
+                .retry_config(RetryConfig::disabled());
+            config.set_endpoint_url(role.endpoint);
+            Role { arn: role.arn, client: aws_sdk_sts::Client::from_conf(config.build()) }
+        });
         let mut config = Config::builder()
             .behavior_version_latest()
-            .http_client(aws_smithy_http_client::Builder::new().tls_provider(tls).build_https())
-            .region(Region::new(region))
+            .http_client(http)
+            .region(Region::new(region.clone()))
             .force_path_style(path_style)
-            .credentials_provider(Credentials::new(
-                options.access_key_id,
-                secret,
-                None,
-                None,
-                "settings",
-            ))
+            .credentials_provider(credentials)
             // Not every server knows those that the SDK would add, and a signed URL has no body yet.
             .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             // Who asks shall hear soon that it is down, and may ask again; jobs do.
             .retry_config(RetryConfig::disabled());
-        config.set_endpoint_url(endpoint);
+        config.set_endpoint_url(endpoint.clone());
         let config = config.build();
-        let signer = match public_endpoint {
-            Some(url) => Client::from_conf(config.to_builder().endpoint_url(url).build()),
-            None => Client::from_conf(config.clone()),
-        };
-        Self { client: Client::from_conf(config), signer, bucket, prefix }
+        let public_endpoint = public_endpoint.or(endpoint);
+        let mut signer = config.to_builder();
+        signer.set_endpoint_url(public_endpoint.clone());
+        let signer = Client::from_conf(signer.build());
+        let client = Client::from_conf(config);
+        Self { client, signer, bucket, prefix, region, public_endpoint, role }
     }
 
     /// Asks whether the bucket is there and open to us.
@@ -114,23 +135,38 @@ impl Storage {
     /// With the step that failed and why.
     pub async fn probe(&self) -> Result<(), StorageError> {
         // Always the same one: some servers keep something of every key that there ever was.
-        let key = format!("{}probe", self.prefix);
-        let (client, bucket) = (&self.client, &self.bucket);
-        let body = ByteStream::from_static(PROBE_TEXT);
-        let put = client.put_object().bucket(bucket).key(&key).body(body).send();
-        step("write an object", put).await?;
-        let read = self.read(&key).await;
-        let delete = client.delete_object().bucket(bucket).key(&key).send();
-        let deleted = step("delete an object", delete).await;
+        const KEY: &str = "probe";
+        self.put(KEY, "text/plain", PROBE_TEXT.to_vec()).await?;
+        let read = self.read(KEY).await;
+        let deleted = self.delete(KEY).await;
         if read? != PROBE_TEXT {
             let why = "it holds something else".to_owned();
             return Err(StorageError { step: READ, why });
         }
-        deleted.map(|_| ())
+        deleted
     }
 
-    async fn read(&self, key: &str) -> Result<Vec<u8>, StorageError> {
-        let get = self.client.get_object().bucket(&self.bucket).key(key).send();
+    /// Makes an object.
+    ///
+    /// # Errors
+    /// When the storage doesn't do it.
+    pub async fn put(
+        &self,
+        key: &str,
+        content_type: &str,
+        bytes: Vec<u8>,
+    ) -> Result<(), StorageError> {
+        let put = self.client.put_object().bucket(&self.bucket).key(self.key(key));
+        step(WRITE, put.content_type(content_type).body(bytes.into()).send()).await?;
+        Ok(())
+    }
+
+    /// Reads an object, all of which has to fit into memory.
+    ///
+    /// # Errors
+    /// When the storage doesn't do it.
+    pub async fn read(&self, key: &str) -> Result<Vec<u8>, StorageError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(self.key(key)).send();
         let object = step(READ, get).await?;
         let body = object.body.collect().await;
         body.map(AggregatedBytes::to_vec)
@@ -138,16 +174,25 @@ impl Storage {
     }
 }
 
-/// Boxed, for the futures of the SDK are tens of kilobytes large.
+/// A call that takes no longer than most may.
 fn step<'a, T: 'a, E: Error + ProvideErrorMetadata + 'static>(
+    name: &'static str,
+    call: impl Future<Output = Result<T, SdkError<E>>> + Send + 'a,
+) -> BoxFuture<'a, Result<T, StorageError>> {
+    step_within(STEP_LIMIT, name, call)
+}
+
+/// Boxed, for the futures of the SDK are tens of kilobytes large.
+fn step_within<'a, T: 'a, E: Error + ProvideErrorMetadata + 'static>(
+    limit: Duration,
     name: &'static str,
     call: impl Future<Output = Result<T, SdkError<E>>> + Send + 'a,
 ) -> BoxFuture<'a, Result<T, StorageError>> {
     let failed = move |why| StorageError { step: name, why };
     async move {
-        match tokio::time::timeout(STEP_LIMIT, call).await {
+        match tokio::time::timeout(limit, call).await {
             Ok(outcome) => outcome.map_err(|error| failed(why(&error))),
-            Err(_) => Err(failed(format!("no answer within {STEP_LIMIT:?}"))),
+            Err(_) => Err(failed(format!("no answer within {limit:?}"))),
         }
     }
     .boxed()

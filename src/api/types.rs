@@ -53,6 +53,12 @@ pub struct PermissionName(pub Permission);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct FileTypeName(pub FileType);
 
+impl FileTypeName {
+    fn parse(text: &str) -> Option<Self> {
+        FileType::parse(text).map(Self)
+    }
+}
+
 impl SearchText {
     /// As long as an address may be.
     const MAX: usize = 254;
@@ -73,7 +79,7 @@ macro_rules! parameters {
         })+
     };
 }
-parameters!(SearchText, PostName, TagName);
+parameters!(FileTypeName, SearchText, PostName, TagName);
 
 impl PostName {
     /// As long as slugs may become.
@@ -235,7 +241,7 @@ text_type!(
         enum_items: FileType::NAMES.iter().map(|name| (*name).into()).collect(),
         ..MetaSchema::new("string")
     },
-    |text| FileType::parse(text).map(Self),
+    FileTypeName::parse,
     |name| name.0.text()
 );
 text_type!(

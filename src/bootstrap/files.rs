@@ -1,5 +1,7 @@
 //! What users may upload.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use crate::{
@@ -15,8 +17,11 @@ pub fn rules(settings: &config::Files) -> Files {
         avatar: policy(&settings.avatar),
         post_cover: policy(&settings.post_cover),
         attachment: policy(&settings.attachment),
+        single_size: settings.single_max_bytes,
+        credentials_seconds: settings.credentials_seconds,
         upload_life: TimeDelta::seconds(settings.upload_seconds.into()),
         download_life: TimeDelta::seconds(settings.download_seconds.into()),
+        direct_limit: Duration::from_secs(settings.direct_seconds.into()),
         pending_life: TimeDelta::hours(settings.pending_hours.into()),
     }
 }

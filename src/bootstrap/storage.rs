@@ -2,7 +2,7 @@
 
 use super::StartError;
 use crate::{
-    adapters::storage::{Storage, StorageOptions},
+    adapters::storage::{RoleOptions, Storage, StorageOptions},
     config::{Environment, Settings},
 };
 
@@ -23,6 +23,10 @@ pub async fn storage(settings: &Settings) -> Result<Option<Storage>, StartError>
             secret_access_key: storage.secret_access_key.clone()?,
             path_style: storage.path_style,
             prefix: storage.prefix.clone().unwrap_or_default(),
+            role: storage
+                .role_arn
+                .clone()
+                .map(|arn| RoleOptions { arn, endpoint: storage.sts_endpoint.clone() }),
         })
     };
     let options = match (configured(), settings.environment) {
@@ -59,6 +63,7 @@ async fn start_embedded(settings: &Settings) -> Result<Option<StorageOptions>, S
         secret_access_key: options.secret_access_key,
         path_style: true,
         prefix: settings.storage.prefix.clone().unwrap_or_default(),
+        role: None,
     }))
 }
 

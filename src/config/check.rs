@@ -236,9 +236,12 @@ fn production(settings: &Settings, rules: &mut Rules<'_>) {
         Some(_) => {}
     }
     let endpoint = settings.storage.endpoint.as_ref();
-    for (key, url) in
-        [("storage.endpoint", endpoint), ("mail.brevo_url", Some(&settings.mail.brevo_url))]
-    {
+    for (key, url) in [
+        ("storage.endpoint", endpoint),
+        ("storage.public_endpoint", settings.storage.public_endpoint.as_ref()),
+        ("storage.sts_endpoint", settings.storage.sts_endpoint.as_ref()),
+        ("mail.brevo_url", Some(&settings.mail.brevo_url)),
+    ] {
         if url.is_some_and(|url| !has_scheme(url, "https")) {
             rules.broken(&[key], "is not encrypted", "give an https:// address");
         }

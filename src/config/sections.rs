@@ -183,6 +183,9 @@ pub struct Storage {
     pub secret_access_key: Option<SecretString>,
     pub path_style: bool,
     pub prefix: Option<String>,
+    /// Unset: nobody gets temporary credentials.
+    pub role_arn: Option<String>,
+    pub sts_endpoint: Option<String>,
 }
 
 /// What users may upload.
@@ -194,6 +197,10 @@ pub struct Files {
     pub upload_seconds: u32,
     pub download_seconds: u32,
     pub pending_hours: u32,
+    pub single_max_bytes: i64,
+    pub credentials_seconds: i32,
+    pub direct_max_bytes: usize,
+    pub direct_seconds: u32,
     pub avatar: FilePolicy,
     pub post_cover: FilePolicy,
     pub attachment: FilePolicy,

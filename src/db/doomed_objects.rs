@@ -14,6 +14,16 @@ pub struct Doomed {
     pub prefix: String,
     /// Not before then.
     pub due_at: DateTime<Utc>,
+    /// An upload in parts to an object of this key, which is to be ended.
+    pub upload_id: Option<String>,
+}
+
+impl Doomed {
+    /// Objects whose keys begin so.
+    #[must_use]
+    pub fn objects(prefix: String, due_at: DateTime<Utc>) -> Self {
+        Self { prefix, due_at, upload_id: None }
+    }
 }
 
 /// Notes what is to be deleted; of two times the later one counts.
@@ -24,6 +34,9 @@ pub async fn insert(conn: &mut Conn, doomed: &[Doomed], now: DateTime<Utc>) -> Q
     /// PostgreSQL takes 65,535 values in a statement.
     const AT_ONCE: usize = 5000;
     let times = (doomed_objects::created_at.eq(now), doomed_objects::updated_at.eq(now));
+    let upload_id = excluded(doomed_objects::upload_id);
+    let upload_id =
+        case_when(upload_id.is_not_null(), upload_id).otherwise(doomed_objects::upload_id);
     let (present, new) = (doomed_objects::due_at, excluded(doomed_objects::due_at));
     for some in doomed.chunks(AT_ONCE) {
         let rows: Vec<_> = some.iter().map(|one| (one, times)).collect();
@@ -33,6 +46,7 @@ pub async fn insert(conn: &mut Conn, doomed: &[Doomed], now: DateTime<Utc>) -> Q
             .do_update()
             .set((
                 doomed_objects::due_at.eq(case_when(new.gt(present), new).otherwise(present)),
+                doomed_objects::upload_id.eq(upload_id),
                 doomed_objects::updated_at.eq(now),
             ))
             .execute(conn)

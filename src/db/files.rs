@@ -1,16 +1,16 @@
 //! `files`: what users upload.
 
+mod lists;
+
 use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, prelude::*};
 use diesel_async::RunQueryDsl;
-use serde::Serialize;
 use uuid::Uuid;
 
-use super::{
-    Conn,
-    keyset::{Window, sortable},
-    schema::files,
-    text_enum,
+use super::{Conn, schema::files, text_enum};
+
+pub use lists::{
+    FileFilter, FileSort, ManagedFileSort, OwnFileFilter, count, list, list_own, listed, listed_own,
 };
 
 text_enum! {
@@ -62,6 +62,13 @@ pub struct File {
     pub completed_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
+    /// In pixels, of a picture that was made into another one.
+    pub width: Option<i32>,
+    pub height: Option<i32>,
+    /// What the storage calls an upload in parts.
+    pub upload_id: Option<String>,
+    /// In bytes, of each part but the last.
+    pub part_size: Option<i64>,
 }
 
 /// What a new row needs.
@@ -74,6 +81,8 @@ pub struct NewFile<'a> {
     pub size: i64,
     pub sha256: Option<&'a [u8]>,
     pub upload_key: &'a str,
+    /// Of an upload in parts: what the storage calls it, and how large they are.
+    pub parts: Option<(&'a str, i64)>,
     pub expires_at: DateTime<Utc>,
     pub now: DateTime<Utc>,
 }
@@ -94,6 +103,8 @@ pub async fn insert(conn: &mut Conn, new: NewFile<'_>) -> QueryResult<File> {
             files::sha256.eq(new.sha256),
             files::state.eq(FileState::Pending),
             files::upload_key.eq(new.upload_key),
+            files::upload_id.eq(new.parts.map(|(upload_id, _)| upload_id)),
+            files::part_size.eq(new.parts.map(|(_, size)| size)),
             files::expires_at.eq(new.expires_at),
             files::created_at.eq(new.now),
             files::updated_at.eq(new.now),
@@ -110,6 +121,74 @@ pub async fn insert(conn: &mut Conn, new: NewFile<'_>) -> QueryResult<File> {
 pub async fn find_own(conn: &mut Conn, owner_id: Uuid, id: Uuid) -> QueryResult<Option<File>> {
     let own = files::table.find(id).filter(files::owner_id.eq(owner_id));
     own.select(File::as_select()).first(conn).await.optional()
+}
+
+/// A file, whoever's it is.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn find(conn: &mut Conn, id: Uuid) -> QueryResult<Option<File>> {
+    files::table.find(id).select(File::as_select()).first(conn).await.optional()
+}
+
+/// What a picture has become.
+pub struct Remade<'a> {
+    pub key: &'a str,
+    pub content_type: &'a str,
+    pub size: i64,
+    pub sha256: &'a [u8],
+    pub width: i32,
+    pub height: i32,
+}
+
+/// Notes what a picture has become; `false` where it isn't being worked on any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn finish(
+    conn: &mut Conn,
+    id: Uuid,
+    made: Remade<'_>,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let processed = files::table.find(id).filter(files::state.eq(FileState::Processing));
+    let changed = diesel::update(processed)
+        .set((
+            files::state.eq(FileState::Ready),
+            files::key.eq(made.key),
+            files::content_type.eq(made.content_type),
+            files::size.eq(made.size),
+            files::sha256.eq(made.sha256),
+            files::width.eq(made.width),
+            files::height.eq(made.height),
+            files::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Notes that nothing can be made of a file, which is given up at `expires_at`; `false` where it isn't being worked on
+/// any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn fail(
+    conn: &mut Conn,
+    id: Uuid,
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> QueryResult<bool> {
+    let processed = files::table.find(id).filter(files::state.eq(FileState::Processing));
+    let changed = diesel::update(processed)
+        .set((
+            files::state.eq(FileState::Failed),
+            files::expires_at.eq(expires_at),
+            files::updated_at.eq(now),
+        ))
+        .execute(conn)
+        .await?;
+    Ok(changed == 1)
 }
 
 /// Notes that an upload is complete, and which object it is now; `None` where it isn't pending any more.
@@ -136,6 +215,35 @@ pub async fn complete(
         .get_result(conn)
         .await
         .optional()
+}
+
+/// Notes that a file that was put together can be used; `false` where it isn't being worked on any more.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_ready(conn: &mut Conn, id: Uuid, now: DateTime<Utc>) -> QueryResult<bool> {
+    let processed = files::table.find(id).filter(files::state.eq(FileState::Processing));
+    let changed = diesel::update(processed)
+        .set((files::state.eq(FileState::Ready), files::updated_at.eq(now)))
+        .execute(conn)
+        .await?;
+    Ok(changed == 1)
+}
+
+/// Deletes a file.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete(conn: &mut Conn, id: Uuid) -> QueryResult<Vec<File>> {
+    diesel::delete(files::table.find(id)).returning(File::as_returning()).get_results(conn).await
+}
+
+/// Which of these files there are.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn existing(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
+    files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn).await
 }
 
 /// Deletes a user's own file.
@@ -165,7 +273,7 @@ pub async fn delete_of(conn: &mut Conn, owner_ids: &[Uuid]) -> QueryResult<Vec<F
     diesel::delete(theirs).returning(File::as_returning()).get_results(conn).await
 }
 
-/// Deletes up to `limit` files whose uploads were not completed in time.
+/// Deletes up to `limit` files whose uploads were not completed in time, or are of no use.
 ///
 /// # Errors
 /// When the statement fails.
@@ -186,45 +294,4 @@ pub async fn delete_expired(
         .returning(File::as_returning())
         .get_results(conn)
         .await
-}
-
-sortable! {
-    /// What a list of files can be sorted by.
-    FileSort: File, files, "-created_at", [created_at]
-}
-
-/// Which of a user's own files to list.
-#[derive(Debug, Clone, Copy, Serialize)]
-pub struct OwnFileFilter {
-    pub owner_id: Uuid,
-    pub purpose: Option<FilePurpose>,
-    pub state: Option<FileState>,
-}
-
-/// The query of [`list_own`].
-pub fn listed_own(filter: OwnFileFilter, window: &Window<FileSort>) -> files::BoxedQuery<'_, Pg> {
-    let mut query = files::table.filter(files::owner_id.eq(filter.owner_id)).into_boxed();
-    if let Some(purpose) = filter.purpose {
-        query = query.filter(files::purpose.eq(purpose));
-    }
-    if let Some(state) = filter.state {
-        query = query.filter(files::state.eq(state));
-    }
-    query
-        .filter(window.condition())
-        .order_by(window.order())
-        .limit(window.limit)
-        .offset(window.offset)
-}
-
-/// The files in a window of the sorted list.
-///
-/// # Errors
-/// When the statement fails.
-pub async fn list_own(
-    conn: &mut Conn,
-    filter: OwnFileFilter,
-    window: &Window<FileSort>,
-) -> QueryResult<Vec<File>> {
-    listed_own(filter, window).select(File::as_select()).load(conn).await
 }

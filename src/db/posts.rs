@@ -1,7 +1,9 @@
 //! `posts`: what users write.
 
 mod feed;
+mod managed;
 mod of_author;
+mod search;
 
 use chrono::{DateTime, Utc};
 use diesel::{dsl, pg::Pg, prelude::*};
@@ -16,7 +18,10 @@ use super::{
 };
 
 pub use feed::{FeedFilter, FeedPost, FeedSort, feed, in_feed};
+pub use managed::{ListedPost, PostFilter, PostSort, count, counted, erase, list, listed};
 pub use of_author::{AuthorFilter, AuthorPost, AuthorSort, of_author, written_by};
+
+pub use search::{FoundPost, FoundSort, Search, in_order, search};
 
 text_enum! {
     /// What the author wants a post to be.
@@ -70,8 +75,11 @@ pub struct Post {
     pub state: PostState,
     /// When it was published, or is to be.
     pub published_at: Option<DateTime<Utc>>,
+    /// Since when staff hide it.
+    pub hidden_at: Option<DateTime<Utc>>,
     /// Why staff hide it.
     pub hidden_reason: Option<String>,
+    pub deleted_at: Option<DateTime<Utc>>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -122,12 +130,21 @@ pub async fn find(conn: &mut Conn, key: &PostKey) -> QueryResult<Option<Post>> {
     .optional()
 }
 
-/// A post, locked until the transaction ends, so that what was read stays true.
+/// A post, locked until the transaction ends, so that what was read stays true. Who only names it, such as a like, isn't
+/// kept waiting.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn lock(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Post>> {
-    posts::table.find(id).select(Post::as_select()).for_update().first(conn).await.optional()
+    posts::table.find(id).select(Post::as_select()).for_no_key_update().first(conn).await.optional()
+}
+
+/// A post that nobody deletes for good until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn hold(conn: &mut Conn, id: Uuid) -> QueryResult<Option<Post>> {
+    posts::table.find(id).select(Post::as_select()).for_key_share().first(conn).await.optional()
 }
 
 /// Changes to a post: `None` leaves a column alone, `Some(None)` clears it.

@@ -1,5 +1,11 @@
 // @generated automatically by Diesel CLI.
 
+pub mod sql_types {
+    #[derive(diesel::sql_types::SqlType)]
+    #[diesel(postgres_type(name = "tsvector", schema = "pg_catalog"))]
+    pub struct Tsvector;
+}
+
 diesel::table! {
     admin_login_challenges (id) {
         id -> Uuid,
@@ -139,13 +145,14 @@ diesel::table! {
         due_at -> Timestamptz,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        upload_id -> Nullable<Text>,
     }
 }
 
 diesel::table! {
-    file_spaces (user_id) {
+    file_spaces (id) {
         user_id -> Uuid,
-        folder -> Uuid,
+        id -> Uuid,
         files -> Int8,
         bytes -> Int8,
         created_at -> Timestamptz,
@@ -169,6 +176,10 @@ diesel::table! {
         completed_at -> Nullable<Timestamptz>,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        width -> Nullable<Int4>,
+        height -> Nullable<Int4>,
+        upload_id -> Nullable<Text>,
+        part_size -> Nullable<Int8>,
     }
 }
 
@@ -334,6 +345,68 @@ diesel::table! {
 }
 
 diesel::table! {
+    post_comments (id) {
+        id -> Uuid,
+        post_id -> Uuid,
+        author_id -> Uuid,
+        body -> Text,
+        html -> Text,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    post_count_changes (id) {
+        id -> Uuid,
+        post_id -> Uuid,
+        likes -> Int8,
+        comments -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    post_likes (post_id, user_id) {
+        post_id -> Uuid,
+        user_id -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    post_reports (id) {
+        id -> Uuid,
+        post_id -> Uuid,
+        reporter_id -> Uuid,
+        reason -> Text,
+        comment -> Nullable<Text>,
+        state -> Text,
+        decided_by -> Nullable<Uuid>,
+        decided_at -> Nullable<Timestamptz>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    post_revisions (id) {
+        id -> Uuid,
+        post_id -> Uuid,
+        title -> Text,
+        body -> Text,
+        tags -> Array<Nullable<Text>>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::sql_types::Tsvector;
+
     posts (id) {
         id -> Uuid,
         author_id -> Uuid,
@@ -351,6 +424,9 @@ diesel::table! {
         state -> Text,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
+        search -> Tsvector,
+        like_count -> Int8,
+        comment_count -> Int8,
     }
 }
 
@@ -373,6 +449,25 @@ diesel::table! {
         version -> Int4,
         value -> Jsonb,
         changed_by -> Nullable<Uuid>,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    tag_count_changes (id) {
+        id -> Uuid,
+        name -> Text,
+        posts -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    tags (name) {
+        name -> Text,
+        post_count -> Int8,
         created_at -> Timestamptz,
         updated_at -> Timestamptz,
     }
@@ -497,6 +592,7 @@ diesel::table! {
         password_needs_factor -> Bool,
         has_second_factor -> Bool,
         suspended_until -> Nullable<Timestamptz>,
+        avatar_id -> Nullable<Uuid>,
     }
 }
 
@@ -515,6 +611,14 @@ diesel::joinable!(invitations -> admins (invited_by));
 diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
+diesel::joinable!(post_comments -> posts (post_id));
+diesel::joinable!(post_comments -> users (author_id));
+diesel::joinable!(post_likes -> posts (post_id));
+diesel::joinable!(post_likes -> users (user_id));
+diesel::joinable!(post_reports -> admins (decided_by));
+diesel::joinable!(post_reports -> posts (post_id));
+diesel::joinable!(post_reports -> users (reporter_id));
+diesel::joinable!(post_revisions -> posts (post_id));
 diesel::joinable!(posts -> users (author_id));
 diesel::joinable!(user_activity -> users (user_id));
 diesel::joinable!(user_login_challenges -> users (user_id));
@@ -551,9 +655,16 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_pace,
     mails,
     notifications,
+    post_comments,
+    post_count_changes,
+    post_likes,
+    post_reports,
+    post_revisions,
     posts,
     roles,
     setting_versions,
+    tag_count_changes,
+    tags,
     tallies,
     user_activity,
     user_login_challenges,

@@ -54,6 +54,8 @@ pub struct User {
     pub has_second_factor: bool,
     /// When a suspended user is reactivated; `None`: when somebody does it.
     pub suspended_until: Option<DateTime<Utc>>,
+    /// A file that is the user's picture.
+    pub avatar_id: Option<Uuid>,
 }
 
 /// What a new row needs.
@@ -323,6 +325,23 @@ pub async fn update_profile(
 ) -> QueryResult<User> {
     diesel::update(users::table.find(id))
         .set((changes, users::updated_at.eq(now)))
+        .returning(User::as_returning())
+        .get_result(conn)
+        .await
+}
+
+/// Gives a user another picture, or none.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn set_avatar(
+    conn: &mut Conn,
+    id: Uuid,
+    avatar_id: Option<Uuid>,
+    now: DateTime<Utc>,
+) -> QueryResult<User> {
+    diesel::update(users::table.find(id))
+        .set((users::avatar_id.eq(avatar_id), users::updated_at.eq(now)))
         .returning(User::as_returning())
         .get_result(conn)
         .await

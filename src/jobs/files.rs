@@ -3,7 +3,11 @@
 use serde::Serialize;
 
 use super::{Context, Handler, JobError};
-use crate::services::files::removal::{self, CleanUpFiles};
+use crate::services::files::{
+    parts::{self, AssembleFile},
+    pictures::{self, MakePicture},
+    removal::{self, CleanUpFiles},
+};
 
 /// What was done.
 #[derive(Debug, Serialize)]
@@ -32,5 +36,21 @@ impl Handler for CleanUpFiles {
             context.progress(50, format!("{} objects", done.deleted));
         }
         Ok(done)
+    }
+}
+
+impl Handler for MakePicture {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        Ok(pictures::make(&context.core, &context.origin, self.file_id).await?)
+    }
+}
+
+impl Handler for AssembleFile {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        Ok(parts::assemble(&context.core, &context.origin, self.file_id).await?)
     }
 }

@@ -19,7 +19,7 @@ use crate::services::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
-    files::removal::CleanUpFiles,
+    files::{parts::AssembleFile, pictures::MakePicture, removal::CleanUpFiles},
     impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
@@ -34,6 +34,7 @@ use audit::{DropOld, MakePartitions, Seal};
 use cleanup::{CleanUp, What};
 pub use handler::{Context, Handler, JobError};
 use logs::PruneLogs;
+use posts::AddCounts;
 pub use registry::Registry;
 use users::EraseUsers;
 pub use worker::{Options, Worker};
@@ -49,6 +50,8 @@ pub fn registry() -> Registry {
         .handle::<SendStaffPasswordReset>()
         .handle::<LiftSuspension>()
         .handle::<PublishPost>()
+        .handle::<MakePicture>()
+        .handle::<AssembleFile>()
         .handle::<EndImpersonation>()
         .on(|event: &UserVerified| SendWelcome { user_id: event.user_id })
         .on(|event: &NewDeviceSignedIn| {
@@ -86,6 +89,7 @@ pub fn registry() -> Registry {
         .schedule::<CleanUp>(clean_up("mails", "47 * * * *", What::Mails))
         .schedule::<CleanUp>(clean_up("notifications", "57 3 * * *", What::Notifications))
         .schedule::<CleanUp>(clean_up("posts", "7 4 * * *", What::Posts))
+        .schedule::<AddCounts>(Schedule::new("post_counts", "* * * * *", AddCounts {}))
         .schedule::<EraseUsers>(Schedule::new("deletions", "52 * * * *", EraseUsers {}))
         .schedule::<MakePartitions>(Schedule::new("audit", "12 2 * * *", MakePartitions {}))
         .schedule::<Seal>(Schedule::new("audit_seals", "* * * * *", Seal {}))

@@ -1,7 +1,15 @@
 //! What becomes of posts by itself.
 
+use serde::{Deserialize, Serialize};
+
 use super::{Context, Handler, JobError};
-use crate::services::posts::publishing::{self, PublishPost};
+use crate::services::{
+    jobs::Job,
+    posts::{
+        publishing::{self, PublishPost},
+        reactions,
+    },
+};
 
 impl Handler for PublishPost {
     type Output = ();
@@ -9,5 +17,33 @@ impl Handler for PublishPost {
     async fn run(self, context: Context) -> Result<(), JobError> {
         let Context { core, origin, .. } = &context;
         Ok(publishing::publish_scheduled(core, origin, self.post_id).await?)
+    }
+}
+
+/// Adds up what was liked, said and published since the last time.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AddCounts {}
+
+impl Job for AddCounts {
+    const KIND: &'static str = "post.add_counts";
+    const QUEUE: &'static str = "maintenance";
+
+    fn unique_key(&self) -> Option<String> {
+        Some(Self::KIND.to_owned())
+    }
+}
+
+impl Handler for AddCounts {
+    type Output = ();
+
+    async fn run(self, context: Context) -> Result<(), JobError> {
+        /// Takes some tens of milliseconds.
+        const AT_ONCE: i64 = 5000;
+        while !context.is_cancelled() {
+            if reactions::add_counts(&context.core, AT_ONCE).await? == 0 {
+                break;
+            }
+        }
+        Ok(())
     }
 }

@@ -196,8 +196,16 @@ catalogue! {
     FileQuotaExceeded = 1803, Conflict, "file_quota_exceeded", "There is no room for this file. Delete others first.";
     /// The upload isn't complete, or what was uploaded is still worked on, or of no use.
     FileNotReady = 1804, Conflict, "file_not_ready", "This file can't be used yet.";
+    /// Parts are signed and listed only of a file that is being uploaded so.
+    FileNotInParts = 1805, Conflict, "file_not_in_parts", "This file is not being uploaded in parts.";
+    /// A file that was announced so is uploaded in parts.
+    FileInParts = 1806, Conflict, "file_in_parts", "This file is uploaded in parts.";
     /// A post that is published can't be published again, one that isn't deleted can't be restored, and so on.
     PostInOtherState = 1501, Conflict, "post_in_other_state", "The post is in a state that doesn't allow this.";
+    /// Staff look at each report of a user once.
+    PostAlreadyReported = 1502, Conflict, "post_already_reported", "You have reported this post. We look at it.";
+    /// Somebody was faster.
+    ReportDecided = 1503, Conflict, "report_decided", "This report is decided already.";
     /// It held a code or token, of which nothing is kept.
     MailNotRepeatable = 1601, Conflict, "mail_not_repeatable", "What this mail said was not kept. Its recipient can ask for a new one.";
     /// The mail is still to be sent, or tried again.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod admin_sessions;
 pub mod audit;
+pub mod bulk;
 pub mod cache;
 pub mod change_email;
 pub mod cursors;
@@ -35,6 +36,7 @@ pub mod passwords;
 pub mod permissions;
 pub mod posts;
 pub mod reactions;
+pub mod reports;
 pub mod roles;
 mod sealing;
 pub mod second_factor;

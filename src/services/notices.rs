@@ -42,6 +42,19 @@ pub enum Notice {
     },
     DeletionRequested,
     DeletionCancelled,
+    PostHidden {
+        post_id: Uuid,
+        title: String,
+        reason: String,
+    },
+    PostRestored {
+        post_id: Uuid,
+        title: String,
+    },
+    PostErased {
+        title: String,
+        reason: String,
+    },
 }
 
 impl From<FactorChange> for Notice {
@@ -68,6 +81,9 @@ impl Notice {
             Self::RefreshTokenReused { .. } => "refresh_token_reused",
             Self::DeletionRequested => "deletion_requested",
             Self::DeletionCancelled => "deletion_cancelled",
+            Self::PostHidden { .. } => "post_hidden",
+            Self::PostRestored { .. } => "post_restored",
+            Self::PostErased { .. } => "post_erased",
         }
     }
 
@@ -83,7 +99,24 @@ impl Notice {
             Self::RefreshTokenReused { .. } => Template::RefreshTokenReused,
             Self::DeletionRequested => Template::DeletionRequested,
             Self::DeletionCancelled => Template::DeletionCancelled,
+            Self::PostHidden { .. } => Template::PostHidden,
+            Self::PostRestored { .. } => Template::PostRestored,
+            Self::PostErased { .. } => Template::PostErased,
         }
+    }
+
+    /// What it says of a post.
+    fn of_post(&self) -> Details {
+        let (post_id, post_title, reason) = match self {
+            Self::PostHidden { post_id, title, reason } => {
+                (Some(*post_id), Some(title), Some(reason))
+            }
+            Self::PostRestored { post_id, title } => (Some(*post_id), Some(title), None),
+            Self::PostErased { title, reason } => (None, Some(title), Some(reason)),
+            _ => (None, None, None),
+        };
+        let (post_title, reason) = (post_title.cloned(), reason.cloned());
+        Details { post_id, post_title, reason, ..Details::default() }
     }
 
     fn session_id(&self) -> Option<Uuid> {
@@ -129,8 +162,8 @@ pub async fn notify(core: &Core, origin: &Origin, id: Uuid, what: &Notify) -> Re
         Some(session_id) => user_sessions::find(&mut tx, user.id, session_id).await?,
         None => None,
     };
-    let details = session.as_ref().map(Details::from).unwrap_or_default();
-    let data = serde_json::to_value(details).map_err(ServiceError::internal)?;
+    let details = session.as_ref().map_or_else(|| notice.of_post(), Details::from);
+    let data = serde_json::to_value(&details).map_err(ServiceError::internal)?;
     let new = NewNotification { id, user_id: user.id, kind: notice.kind(), data, now };
     notifications::insert(&mut tx, new).await?;
     let request = Request {
@@ -138,7 +171,7 @@ pub async fn notify(core: &Core, origin: &Origin, id: Uuid, what: &Notify) -> Re
         user_id: Some(user.id),
         template: notice.template(),
         locale: locale_of(&user),
-        values: values(&user, session.as_ref()),
+        values: values(&user, session.as_ref(), &details),
     };
     core.mails.queue_once(core, &mut tx, id, request).await?;
     Ok(tx.commit().await?)
@@ -157,6 +190,14 @@ pub struct Details {
     pub user_agent: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ip_address: Option<String>,
+    /// The post that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_id: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub post_title: Option<String>,
+    /// Why staff did it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 impl From<&UserSession> for Details {
@@ -166,17 +207,20 @@ impl From<&UserSession> for Details {
             device_name: session.device_name.clone(),
             user_agent: session.user_agent.clone(),
             ip_address: session.ip_address.clone(),
+            ..Self::default()
         }
     }
 }
 
 /// What the templates are told; each takes what it needs.
-fn values(user: &User, session: Option<&UserSession>) -> Value {
+fn values(user: &User, session: Option<&UserSession>, details: &Details) -> Value {
     let device = session.and_then(|one| one.device_name.as_ref().or(one.user_agent.as_ref()));
     context! {
         device,
         ip_address => session.and_then(|one| one.ip_address.as_ref()),
         time => session.map(|one| local_time(one.created_at, user)),
+        title => &details.post_title,
+        reason => &details.reason,
         due => user.deletion_due_at.map(|due| local_time(due, user)),
     }
 }

@@ -83,6 +83,12 @@ catalogue! {
     UsersImpersonate = "users:impersonate";
     /// End users' sessions, remove their second factors, and make them choose a new password.
     UsersSecurity = "users:security";
+    /// Find and read posts of all users, and reports of them.
+    PostsRead = "posts:read";
+    /// Hide posts and show them again, and decide about reports.
+    PostsModerate = "posts:moderate";
+    /// Delete posts for good.
+    PostsDelete = "posts:delete";
     /// Read the audit log.
     AuditRead = "audit:read";
     /// Export the audit log.
@@ -107,6 +113,12 @@ catalogue! {
     SettingsWrite = "settings:write";
     /// See the dashboard.
     DashboardRead = "dashboard:read";
+    /// Find files of users, look at them, and see who takes how much room.
+    FilesRead = "files:read";
+    /// Delete files of users.
+    FilesDelete = "files:delete";
+    /// Upload to the storage with temporary credentials.
+    FilesUpload = "files:upload";
     /// Look at the work in the background.
     JobsRead = "jobs:read";
     /// Repeat, cancel, pause and start work in the background.
@@ -264,6 +276,9 @@ impl ShippedRole {
                 P::UsersExport,
                 P::UsersImpersonate,
                 P::UsersSecurity,
+                P::PostsRead,
+                P::PostsModerate,
+                P::PostsDelete,
                 P::AuditRead,
                 P::AuditExport,
                 P::AdminsRead,
@@ -273,6 +288,9 @@ impl ShippedRole {
                 P::SettingsRead,
                 P::SettingsWrite,
                 P::DashboardRead,
+                P::FilesRead,
+                P::FilesDelete,
+                P::FilesUpload,
                 P::JobsRead,
                 P::JobsWrite,
                 P::MailsRead,
@@ -289,6 +307,7 @@ impl ShippedRole {
                 P::UsersExport,
                 P::UsersImpersonate,
                 P::UsersSecurity,
+                P::PostsRead,
                 P::AuditRead,
                 P::DashboardRead,
                 P::MailsRead,
@@ -297,12 +316,21 @@ impl ShippedRole {
         },
         Self {
             name: "moderator",
-            permissions: Permissions::of(&[P::UsersRead, P::UsersSuspend, P::DashboardRead]),
+            permissions: Permissions::of(&[
+                P::UsersRead,
+                P::UsersSuspend,
+                P::PostsRead,
+                P::PostsModerate,
+                P::DashboardRead,
+                P::FilesRead,
+                P::FilesDelete,
+            ]),
         },
         Self {
             name: "auditor",
             permissions: Permissions::of(&[
                 P::UsersRead,
+                P::PostsRead,
                 P::AuditRead,
                 P::AuditExport,
                 P::AdminsRead,

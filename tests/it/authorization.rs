@@ -94,6 +94,25 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("schedule_post", User),
     ("unpublish_post", User),
     ("list_own_posts", User),
+    ("report_post", User),
+    ("search_posts", Reader),
+    ("list_tags", Reader),
+    ("get_post_reactions", Reader),
+    ("like_post", User),
+    ("unlike_post", User),
+    ("list_comments", Reader),
+    ("create_comment", User),
+    ("delete_comment", User),
+    ("list_revisions", User),
+    ("restore_revision", User),
+    ("upload_file", User),
+    ("set_avatar", User),
+    ("delete_avatar", User),
+    ("get_picture", Public),
+    ("create_multipart_file", User),
+    ("sign_file_parts", User),
+    ("list_file_parts", User),
+    ("create_temporary_credentials", Alone),
     ("get_health", Public),
     ("get_release", Public),
     ("login_admin", Public),
@@ -160,6 +179,18 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("delete_users", Staff),
     ("restore_users", Staff),
     ("end_sessions_of_users", Staff),
+    ("list_all_posts", Staff),
+    ("get_any_post", Staff),
+    ("hide_post", Staff),
+    ("restore_hidden_post", Staff),
+    ("erase_post", Staff),
+    ("hide_posts", Staff),
+    ("restore_hidden_posts", Staff),
+    ("erase_posts", Staff),
+    ("list_reports", Staff),
+    ("get_report", Staff),
+    ("resolve_report", Staff),
+    ("dismiss_report", Staff),
     ("list_mails", Staff),
     ("get_mail", Staff),
     ("resend_mail", Staff),
@@ -172,6 +203,13 @@ const OPERATIONS: &[(&str, Access)] = &[
     ("cancel_job", Staff),
     ("discard_job", Staff),
     ("retry_failed_jobs", Staff),
+    ("list_managed_files", Staff),
+    ("get_managed_file", Staff),
+    ("preview_managed_file", Staff),
+    ("delete_managed_file", Staff),
+    ("list_file_usage", Staff),
+    ("list_orphans", Staff),
+    ("create_staff_credentials", Staff),
     ("list_audit_logs", Staff),
     ("get_audit_log", Staff),
     ("export_audit_logs", Staff),
@@ -503,7 +541,8 @@ async fn c15_every_identity_is_let_in_or_refused_as_the_table_says() {
             let Some((status, error)) = expected(access, &method, permission, identity) else {
                 let answer = send(&paths[0], example.is_some().then_some(&bad)).await;
                 let is_refused = [401, 403].contains(&answer.status);
-                let is_fault = answer.status >= 500 && id != "get_health";
+                // 501 says what isn't set up here.
+                let is_fault = answer.status >= 500 && answer.status != 501 && id != "get_health";
                 let is_lost = answer.text.contains("route_not_found");
                 assert!(!is_refused && !is_fault && !is_lost, "{at}: {}", answer.text);
                 let is_foreign = identity == Identity::OtherUser && access == User;

@@ -45,9 +45,11 @@ async fn make(app: &TestApp, operation: &str) -> Uuid {
             tx.commit().await.expect("committed");
             id
         }
-        "get_file" | "complete_file" | "delete_file" | "get_file_download" => {
+        "get_file" | "upload_file" | "complete_file" | "delete_file" | "get_file_download" => {
             let stage = Stage::of(app, login(app, OWNER).await);
-            if operation == "complete_file" {
+            if operation == "upload_file" {
+                id(&stage.pending("image/png", PNG).await["file"]["id"])
+            } else if operation == "complete_file" {
                 let created = stage.pending("image/png", PNG).await;
                 stage.upload(&created, PNG).await;
                 id(&created["file"]["id"])
@@ -55,11 +57,30 @@ async fn make(app: &TestApp, operation: &str) -> Uuid {
                 stage.ready("image/png", PNG).await.parse().expect("an identifier")
             }
         }
-        "get_post" | "update_post" | "delete_post" | "publish_post" | "schedule_post" => {
-            draft(app).await
+        "get_post" | "update_post" | "delete_post" | "publish_post" | "schedule_post"
+        | "report_post" | "get_post_reactions" | "like_post" | "unlike_post" | "list_comments"
+        | "create_comment" | "list_revisions" => draft(app).await,
+        "restore_revision" => {
+            let (id, token) = (draft(app).await, login(app, OWNER).await);
+            let path = format!("/api/v1/posts/{id}");
+            let change = app.request(Method::PATCH, &path).bearer(&token);
+            change.json(json!({"title": "Still mine"})).send().await.data();
+            id
+        }
+        "delete_comment" => {
+            let (post, token) = (draft(app).await, login(app, OWNER).await);
+            let path = format!("/api/v1/posts/{post}/comments");
+            id(&app.post(&path, json!({"body": "Mine."})).bearer(&token).send().await.data()["id"])
         }
         "unpublish_post" => act(app, Method::POST, "/publish").await,
         "restore_post" => act(app, Method::DELETE, "").await,
+        "sign_file_parts" | "list_file_parts" => {
+            let body = crate::files::attachment("application/pdf", 30);
+            let path = format!("{}/multipart", crate::files::FILES);
+            let token = login(app, OWNER).await;
+            let created = app.post(&path, body).bearer(&token).send().await.data();
+            id(&created["file"]["id"])
+        }
         other => panic!("{other}: whose is it? Make one here."),
     }
 }
@@ -79,12 +100,22 @@ async fn act(app: &TestApp, method: Method, what: &str) -> Uuid {
     id
 }
 
+/// The last revision of an object, if it has one.
+async fn revision(app: &TestApp, id: &str, token: &str) -> String {
+    let path = format!("/api/v1/posts/{id}/revisions");
+    let found = app.get(&path).bearer(token).send().await.json();
+    found["data"]["items"][0]["id"].as_str().unwrap_or(UNKNOWN).to_owned()
+}
+
 /// What a request for an operation brings, where it must bring something.
 fn body(app: &TestApp, operation: &str) -> Option<Value> {
     let tomorrow = app.clock.now() + TimeDelta::days(1);
     match operation {
         "update_post" => Some(json!({"title": "Still mine"})),
+        "create_comment" => Some(json!({"body": "Mine."})),
+        "report_post" => Some(json!({"reason": "spam"})),
         "schedule_post" => Some(json!({"publish_at": tomorrow})),
+        "sign_file_parts" => Some(json!({"numbers": [1]})),
         _ => None,
     }
 }
@@ -122,15 +153,22 @@ async fn c16_another_users_object_is_not_there() {
         if document.surface != Surface::Client {
             continue;
         }
-        for operation in document.operations().filter(|operation| operation.path.contains('{')) {
+        // Pictures are for everybody.
+        let owned = |id: &str| id != "get_picture";
+        let all = document.operations().filter(|operation| operation.path.contains('{'));
+        for operation in all.filter(|operation| owned(&operation.operation_id)) {
             let at = &operation.operation_id;
             let method: Method = operation.method.parse().expect("a method");
             let call = async |token: &str, id: &str| {
                 let path = operation.path.replace("{id}", id);
+                let path = path.replace("{revision_id}", &revision(&app, id, &owner).await);
                 let request = app.request(method.clone(), &path).bearer(token);
-                let request = match body(&app, at) {
-                    Some(body) => request.json(body),
-                    None => request,
+                let request = match (at.as_str(), body(&app, at)) {
+                    ("upload_file", _) => {
+                        request.header("content-type", "application/octet-stream").body(PNG)
+                    }
+                    (_, Some(body)) => request.json(body),
+                    (_, None) => request,
                 };
                 statements.of(request.send()).await
             };

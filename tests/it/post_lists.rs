@@ -4,7 +4,10 @@ use diesel_async::RunQueryDsl;
 use twofold::{
     db::{
         keyset::{Sort, Window},
-        posts::{AuthorFilter, AuthorSort, FeedFilter, FeedSort, PostState, in_feed, written_by},
+        posts::{
+            AuthorFilter, AuthorSort, FeedFilter, FeedSort, PostFilter, PostSort, PostState,
+            Search, counted, in_feed, listed, search, written_by,
+        },
     },
     services::{
         cursors::{ListRequest, Start},
@@ -30,7 +33,7 @@ const MANY: &str = "
                        updated_at)
     SELECT gen_random_uuid(),
            ('00000000-0000-7000-8000-' || lpad((CASE WHEN n % 2 = 0 THEN 0 ELSE n % 100 END)::text, 12, '0'))::uuid,
-           'post-' || n, 'Post ' || n, 'x', 'x', 'x',
+           'post-' || n, 'Post ' || n, CASE WHEN n % 3 = 0 THEN 'third' ELSE 'seldom' || n % 1000 END, 'x', 'x',
            CASE WHEN n % 2 = 0 THEN ARRAY['often'] ELSE ARRAY['tag-' || n % 400] END,
            CASE WHEN n % 10 = 0 THEN 'draft' ELSE 'published' END,
            CASE WHEN n % 10 <> 0 THEN timestamptz '2026-01-01' + make_interval(secs => n * 17) END,
@@ -97,6 +100,67 @@ async fn every_page_of_an_authors_posts_is_cheap() {
             let query = written_by(AuthorFilter { author_id: author(number), state }, &window);
             let lines: Vec<String> = Explain(query).load(&mut conn).await.expect("explained");
             assert_cheap(&lines, &format!("{state:?} of {number}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_search_is_cheap_however_frequent_its_words_are() {
+    let (app, _db) = many().await;
+    for text in ["post", "p", "third", "post third", "seldom77", "seldom7", "seldom", "none", "!"] {
+        let first = Window { sort: Sort::by_default(), behind: None, offset: 0, limit: 101 };
+        let mut conn = app.core.db.conn().await.expect("a connection");
+        let found = search(&mut conn, text, &first).await.expect("found");
+        let place = found.last().map(|last| first.sort.place(last));
+        for behind in [None, place] {
+            let window = Window { sort: Sort::by_default(), behind, offset: 0, limit: 21 };
+            let query = Explain(Search::new(text, &window));
+            let lines: Vec<String> = query.load(&mut conn).await.expect("explained");
+            assert_cheap(&lines, text);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_sort_and_filter_of_many_posts_is_cheap() {
+    let (app, _db) = many().await;
+    let with = |change: fn(&mut PostFilter)| {
+        let mut filter = PostFilter::default();
+        change(&mut filter);
+        filter
+    };
+    let time = |text: &str| text.parse().ok();
+    let filters = [
+        PostFilter::default(),
+        with(|filter| filter.search = Some("third".to_owned())),
+        with(|filter| filter.search = Some("seldom77".to_owned())),
+        with(|filter| filter.search = Some("none".to_owned())),
+        with(|filter| filter.search = Some("01975b2e-7c40-7000-8000-000000000001".to_owned())),
+        with(|filter| filter.state = Some(PostState::Published)),
+        with(|filter| filter.state = Some(PostState::Hidden)),
+        with(|filter| filter.author_id = Some(author(0))),
+        with(|filter| filter.author_id = Some(author(98))),
+        with(|filter| filter.tag = Some("often".to_owned())),
+        with(|filter| filter.tag = Some("tag-77".to_owned())),
+        with(|filter| filter.is_reported = Some(true)),
+        with(|filter| filter.is_reported = Some(false)),
+        PostFilter { created_from: time("2026-01-08T20:00:00Z"), ..PostFilter::default() },
+        PostFilter { created_to: time("2026-01-01T00:10:00Z"), ..PostFilter::default() },
+        PostFilter { published_from: time("2026-01-08T20:00:00Z"), ..PostFilter::default() },
+        PostFilter { published_to: time("2026-01-01T00:10:00Z"), ..PostFilter::default() },
+    ];
+    for filter in filters {
+        let mut conn = app.core.db.conn().await.expect("a connection");
+        let lines: Vec<String> =
+            Explain(counted(&filter)).load(&mut conn).await.expect("explained");
+        assert_cheap(&lines, &format!("count of {filter:?}"));
+        for sort in ["created_at", "-created_at", "-updated_at", "published_at", "-published_at"] {
+            let sort = Sort::<PostSort>::parse(sort).expect("a sort");
+            let what = format!("{sort} of {filter:?}");
+            let window = Window { sort, behind: None, offset: 0, limit: 21 };
+            let query = Explain(listed(&filter, &window));
+            let lines: Vec<String> = query.load(&mut conn).await.expect("explained");
+            assert_cheap(&lines, &what);
         }
     }
 }

@@ -29,7 +29,10 @@ async fn every_operation_refuses_what_it_does_not_know_after_the_guard() {
             } else {
                 request
             };
-            assert_eq!(request.send().await.faults(), expected, "{at}");
+            let mut faults = request.send().await.faults();
+            // What is missing is told as well.
+            faults.retain(|(_, rule)| rule != "required");
+            assert_eq!(faults, expected, "{at}");
             if method == Method::GET {
                 let head = app.request(Method::HEAD, &path).bearer(token).send().await;
                 assert_eq!(head.status, 422, "{at}");

@@ -136,7 +136,16 @@ async fn several_roles_give_together_what_each_gives() {
     let token = app.staff_token(ADA, &["suspenders", "moderator"]).await;
     let me = app.get("/api/v1/backoffice/auth/me").bearer(&token).send().await.data();
     assert_eq!(me["is_super_admin"], false);
-    let expected = ["users:read", "users:suspend", "dashboard:read", "logs:read"];
+    let moderator = [
+        "users:read",
+        "users:suspend",
+        "posts:read",
+        "posts:moderate",
+        "dashboard:read",
+        "files:read",
+        "files:delete",
+    ];
+    let expected = [&moderator[..], &["logs:read"]].concat();
     assert_eq!(me["permissions"], json!(expected));
     let roles = me["roles"].as_array().expect("a list");
     let names: Vec<_> = roles.iter().map(|role| role["name"].clone()).collect();
@@ -147,7 +156,7 @@ async fn several_roles_give_together_what_each_gives() {
     client.execute(sql, &[]).await.expect("changed");
     app.clock.advance(chrono::TimeDelta::seconds(1));
     let me = app.get("/api/v1/backoffice/auth/me").bearer(&token).send().await.data();
-    assert_eq!(me["permissions"], json!(["users:read", "users:suspend", "dashboard:read"]));
+    assert_eq!(me["permissions"], json!(moderator));
 }
 
 #[tokio::test]

@@ -44,6 +44,7 @@ async fn start(folder: &Path) -> StorageOptions {
         secret_access_key: options.secret_access_key,
         path_style: true,
         prefix: "some/prefix/".to_owned(),
+        role: None,
     }
 }
 

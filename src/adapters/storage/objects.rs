@@ -10,7 +10,7 @@ use super::{Storage, StorageError, step};
 use crate::telemetry::Chain;
 
 /// How much of an object's beginning is looked at.
-const START: i64 = 8192;
+pub(super) const START: i64 = 8192;
 const LOOK: &str = "look at an object";
 
 /// What the storage says of an object.
@@ -42,7 +42,7 @@ pub struct Listed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
     pub objects: Vec<Listed>,
-    /// From where the list goes on, if it does.
+    /// The key behind which the list goes on, if it does.
     pub next: Option<String>,
 }
 
@@ -114,21 +114,22 @@ impl Storage {
         Ok(())
     }
 
-    /// Up to a thousand objects whose keys begin so, in order.
+    /// Up to a thousand objects whose keys begin so, in order, behind the key `after`.
     ///
     /// # Errors
     /// When the storage doesn't do it.
-    pub async fn list(&self, prefix: &str, from: Option<&str>) -> Result<Listing, StorageError> {
+    pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Listing, StorageError> {
         let list = self.client.list_objects_v2().bucket(&self.bucket).prefix(self.key(prefix));
-        let list = list.set_continuation_token(from.map(str::to_owned)).send();
+        let list = list.set_start_after(after.map(|key| self.key(key))).send();
         let list = step("list objects", list).await?;
         let objects = list.contents().iter().filter_map(|object| {
             let key = object.key()?.strip_prefix(&self.prefix)?.to_owned();
             Some(Listed { key, size: object.size().unwrap_or_default() })
         });
-        let objects = objects.collect();
-        let next = list.next_continuation_token().filter(|_| list.is_truncated() == Some(true));
-        Ok(Listing { objects, next: next.map(str::to_owned) })
+        let objects: Vec<Listed> = objects.collect();
+        let last = objects.last().filter(|_| list.is_truncated() == Some(true));
+        let next = last.map(|object| object.key.clone());
+        Ok(Listing { objects, next })
     }
 
     /// Deletes every object whose key begins so.

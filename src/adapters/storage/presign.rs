@@ -9,7 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use super::{Storage, StorageError, step};
 use crate::telemetry::Chain;
 
-const SIGN: &str = "sign a URL";
+pub(super) const SIGN: &str = "sign a URL";
 
 /// A request that somebody else may send, as it stands and for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,14 +56,17 @@ impl Storage {
     }
 }
 
-fn timing(now: DateTime<Utc>, life: TimeDelta) -> Result<PresigningConfig, StorageError> {
+pub(super) fn timing(
+    now: DateTime<Utc>,
+    life: TimeDelta,
+) -> Result<PresigningConfig, StorageError> {
     let failed = |why: String| StorageError { step: SIGN, why };
     let life = life.to_std().map_err(|error| failed(error.to_string()))?;
     let config = PresigningConfig::builder().start_time(SystemTime::from(now)).expires_in(life);
     config.build().map_err(|error| failed(Chain(&error).to_string()))
 }
 
-fn presigned(request: &PresignedRequest, expires_at: DateTime<Utc>) -> Presigned {
+pub(super) fn presigned(request: &PresignedRequest, expires_at: DateTime<Utc>) -> Presigned {
     let headers = request.headers().map(|(name, value)| (name.to_owned(), value.to_owned()));
     Presigned {
         method: request.method().to_owned(),

@@ -76,7 +76,23 @@ fn name_needs(operation: &mut Value) {
 }
 
 /// What can't be done where there is no storage.
-const NEEDS_STORAGE: [&str; 3] = ["create_file", "complete_file", "get_file_download"];
+const NEEDS_STORAGE: [&str; 12] = [
+    "create_file",
+    "upload_file",
+    "complete_file",
+    "get_file_download",
+    "get_picture",
+    "create_multipart_file",
+    "sign_file_parts",
+    "list_file_parts",
+    "create_temporary_credentials",
+    "create_staff_credentials",
+    "preview_managed_file",
+    "list_orphans",
+];
+
+/// What the state of a file, or of a user's room, decides about.
+const OF_FILES: [&str; 4] = ["create_file", "get_file_download", "set_avatar", "list_file_parts"];
 
 /// Says whom it is for, all failures that a caller can provoke, and the headers of its answers.
 pub(super) fn finish(method: &str, operation: &mut Value) {
@@ -115,7 +131,7 @@ fn possible(method: &str, operation: &Value, mut listed: Map<String, Value>) -> 
     let of_account = ["confirm_totp", "confirm_admin_totp", "confirm_email", "cancel_deletion"];
     let of_account = operation.get("x-step-up").is_some() || of_account.contains(&id);
     let of_storage = NEEDS_STORAGE.contains(&id);
-    let of_account = of_account || ["create_file", "get_file_download"].contains(&id);
+    let of_account = of_account || OF_FILES.contains(&id);
     let possible = |status: u16| match status {
         408 | 413 | 415 => body,
         401 => security || login || refresh,

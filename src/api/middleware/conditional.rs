@@ -20,7 +20,8 @@ use crate::{
     services::{Code, ServiceError},
 };
 
-const JSON: &str = "application/json";
+/// Of what answers are made that have a tag.
+const TAGGED: [&str; 2] = ["application/json", "image/jpeg"];
 
 /// What these answer differs each time.
 const UNTAGGED: [&str; 1] = ["get_health"];
@@ -74,11 +75,12 @@ impl<E: Endpoint> Endpoint for ConditionalEndpoint<E> {
 
 impl<E> ConditionalEndpoint<E> {
     fn is_tagged(&self, response: &Response) -> bool {
-        let is_json = || response.content_type().is_some_and(|t| t.starts_with(JSON));
+        let is_one = |kind: &str| TAGGED.iter().any(|tagged| kind.starts_with(tagged));
+        let is_tagged = || response.content_type().is_some_and(is_one);
         let operation = response.data::<OperationId>();
         response.status() == StatusCode::OK
             && operation.is_some_and(|id| self.document.is_tagged(id.0))
-            && is_json()
+            && is_tagged()
     }
 }
 
@@ -130,9 +132,10 @@ impl Conditions {
 /// Says in the document what this layer does with an operation, and whether it does anything.
 pub(in crate::api) fn describe(method: &str, operation: &mut Value) -> bool {
     let answers = operation["responses"]["200"]["content"].as_object();
-    let is_json = answers.is_some_and(|kinds| kinds.keys().any(|kind| kind.starts_with(JSON)));
+    let is_one = |kind: &str| TAGGED.iter().any(|tagged| kind.starts_with(tagged));
+    let has_one = answers.is_some_and(|kinds| kinds.keys().any(|kind| is_one(kind)));
     let is_read = method == "get" && !UNTAGGED.iter().any(|id| operation["operationId"] == *id);
-    if !is_json || !(is_read || header_parameters::has(operation, etag::IF_MATCH)) {
+    if !has_one || !(is_read || header_parameters::has(operation, etag::IF_MATCH)) {
         return false;
     }
     let tag = json!({

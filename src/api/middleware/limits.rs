@@ -23,6 +23,21 @@ use crate::{api::error::ApiError, services::Code};
 pub struct Limits {
     pub timeout: Duration,
     pub max_body_bytes: usize,
+    /// What one that uploads a file may take.
+    pub upload_timeout: Duration,
+    pub max_upload_bytes: usize,
+}
+
+impl Limits {
+    /// What a request to this path may take: how long, and how large a body.
+    fn of(&self, path: &str) -> (Duration, usize) {
+        let file =
+            path.strip_prefix("/api/v1/files/").and_then(|rest| rest.strip_suffix("/content"));
+        match file {
+            Some(_) => (self.upload_timeout, self.max_upload_bytes),
+            None => (self.timeout, self.max_body_bytes),
+        }
+    }
 }
 
 impl<E: Endpoint> Middleware<E> for Limits {
@@ -43,14 +58,14 @@ impl<E: Endpoint> Endpoint for Limited<E> {
     type Output = E::Output;
 
     async fn call(&self, mut request: Request) -> Result<E::Output> {
-        let limits = self.limits;
-        if declared_length(&request).is_some_and(|length| length > limits.max_body_bytes) {
+        let (timeout, max_body_bytes) = self.limits.of(request.uri().path());
+        if declared_length(&request).is_some_and(|length| length > max_body_bytes) {
             return Err(ApiError::from(Code::TooLarge).into());
         }
         let is_compressed = is_gzip(&request)?;
-        let progress = limit_body(&mut request, limits.max_body_bytes, is_compressed);
+        let progress = limit_body(&mut request, max_body_bytes, is_compressed);
         let call = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        match tokio::time::timeout(limits.timeout, call).await {
+        match tokio::time::timeout(timeout, call).await {
             Err(_) if progress.is_awaited.load(Ordering::Relaxed) => {
                 Err(ApiError::from(Code::SlowBody).into())
             }

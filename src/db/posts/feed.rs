@@ -30,6 +30,9 @@ pub struct FeedPost {
     pub tags: Vec<String>,
     #[diesel(select_expression = posts::published_at.assume_not_null())]
     pub published_at: DateTime<Utc>,
+    /// As of the last minute: see `post_counts`.
+    pub like_count: i64,
+    pub comment_count: i64,
 }
 
 sortable! {

@@ -68,6 +68,8 @@ actions! {
     UserNoteDeleted = "user.note_deleted",
     UserImpersonated = "user.impersonated",
     UserImpersonationEnded = "user.impersonation_ended",
+    UserFilePreviewed = "user.file_previewed",
+    UserFileDeleted = "user.file_deleted",
     UserExported = "user.exported",
     UserSuspended = "user.suspended",
     UserReactivated = "user.reactivated",
@@ -81,6 +83,11 @@ actions! {
     UserDeletionRequested = "user.deletion_requested",
     UserDeletionCancelled = "user.deletion_cancelled",
     UserErased = "user.erased",
+    PostHidden = "post.hidden",
+    PostRestored = "post.restored",
+    PostErased = "post.erased",
+    ReportResolved = "report.resolved",
+    ReportDismissed = "report.dismissed",
     AdminCreated = "admin.created",
     AdminUpdated = "admin.updated",
     AdminDeactivated = "admin.deactivated",
@@ -123,6 +130,8 @@ actions! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Subject<'a> {
     User(Uuid),
+    Post(Uuid),
+    Report(Uuid),
     Admin(Uuid),
     Invitation(Uuid),
     Role(Uuid),
@@ -138,6 +147,8 @@ impl Subject<'_> {
     const fn kind(self) -> &'static str {
         match self {
             Self::User(_) => "user",
+            Self::Post(_) => "post",
+            Self::Report(_) => "report",
             Self::Admin(_) => "admin",
             Self::Invitation(_) => "invitation",
             Self::Role(_) => "role",
@@ -152,6 +163,8 @@ impl Subject<'_> {
     fn id(self) -> String {
         match self {
             Self::User(id)
+            | Self::Post(id)
+            | Self::Report(id)
             | Self::Admin(id)
             | Self::Invitation(id)
             | Self::Role(id)

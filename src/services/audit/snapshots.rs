@@ -5,9 +5,12 @@ use serde_json::{Map, Value, json};
 
 use crate::db::{
     admins::{Admin, Member},
+    files::File,
     invitations::{Invitation, Invited},
     jobs::Job,
     mails::MailRecord,
+    post_reports::PostReport,
+    posts::Post,
     roles::{Role, RoleNames},
     user_sessions::Impersonation,
     users::User,
@@ -32,9 +35,13 @@ macro_rules! snapshot {
 }
 
 snapshot!(User: email, name, locale, time_zone, email_verified_at, status, suspended_until, deletion_due_at);
+// Nothing of what was written or by whom: an author can be erased.
+snapshot!(Post: state, published_at);
+snapshot!(PostReport: state);
 snapshot!(Admin: email, name, status);
 snapshot!(Invitation: email, name, status, expires_at);
 snapshot!(Role: name, description, permissions);
+snapshot!(File: id, name, content_type, size, purpose, state);
 snapshot!(Job: kind, queue, state);
 snapshot!(Impersonation: session_id, impersonator_id, expires_at);
 snapshot!(MailRecord: template, user_id, resend_of);

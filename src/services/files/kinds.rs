@@ -42,6 +42,12 @@ impl FileType {
         Self::ALL.iter().copied().find(|one| one.text() == text)
     }
 
+    /// Whether it can do nothing but be seen.
+    #[must_use]
+    pub fn is_picture(self) -> bool {
+        matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Webp)
+    }
+
     /// Whether a file that begins so is one of this type.
     #[must_use]
     pub fn fits(self, start: &[u8]) -> bool {

@@ -2,10 +2,16 @@
 //!
 //! A file is announced (`uploads::create`), uploaded to an object that only this upload writes, and then taken
 //! (`uploads::complete`): its bytes are copied to where nobody but the server writes, looked at there, and the file is
-//! ready. So what was looked at is what stays. Keys of objects are made of identifiers alone: `uploads/` and the
-//! user's folder, `files/` and the file's identifier.
+//! ready. So what was looked at is what stays. What goes through the server (`uploads::receive`) is looked at as it
+//! passes; large files come in parts (`parts`); pictures for everybody are made of what was uploaded (`pictures`). Keys
+//! of objects are made of identifiers alone: `uploads/` and the user's folder, `files/` and the file's identifier.
 
+pub mod avatars;
+pub mod credentials;
 mod kinds;
+pub mod managed;
+pub mod parts;
+pub mod pictures;
 mod policy;
 pub mod removal;
 pub mod uploads;
@@ -69,11 +75,23 @@ pub async fn download(core: &Core, user_id: Uuid, id: Uuid) -> Result<Presigned>
 ///
 /// # Errors
 /// [`Code::FileNotReady`], [`Code::NotConfigured`].
-pub(super) async fn download_of(core: &Core, file: &File) -> Result<Presigned> {
+async fn download_of(core: &Core, file: &File) -> Result<Presigned> {
+    signed(core, file, &attachment(&file.name)).await
+}
+
+/// A URL by which a browser shows a file for a while: only for types that can do nothing but be seen.
+///
+/// # Errors
+/// [`Code::FileNotReady`], [`Code::NotConfigured`].
+async fn inline_of(core: &Core, file: &File) -> Result<Presigned> {
+    signed(core, file, "inline").await
+}
+
+async fn signed(core: &Core, file: &File, disposition: &str) -> Result<Presigned> {
     let storage = storage(core)?;
     let key = file.key.as_ref().filter(|_| file.state == FileState::Ready);
     let key = key.ok_or(Code::FileNotReady)?;
-    let answered = (file.content_type.as_str(), &*attachment(&file.name));
+    let answered = (file.content_type.as_str(), disposition);
     let timing = (core.clock.now(), core.files.download_life);
     Ok(storage.presign_get(key, answered, timing).await?)
 }

@@ -1,5 +1,7 @@
 //! What files may be, by what they are for.
 
+use std::time::Duration;
+
 use chrono::TimeDelta;
 
 use super::{
@@ -24,9 +26,15 @@ pub struct Files {
     pub avatar: Policy,
     pub post_cover: Policy,
     pub attachment: Policy,
+    /// The largest file that is uploaded by one request.
+    pub single_size: i64,
+    /// How long temporary credentials are good for.
+    pub credentials_seconds: i32,
     /// How long a URL is good for uploads, and for downloads.
     pub upload_life: TimeDelta,
     pub download_life: TimeDelta,
+    /// How long a file may take that goes through the server.
+    pub direct_limit: Duration,
     /// How long a file may wait for its upload.
     pub pending_life: TimeDelta,
 }
@@ -53,11 +61,11 @@ impl Files {
         }
     }
 
-    /// Whether such a file may be uploaded, as far as nothing but itself counts.
+    /// Whether such a file may be uploaded, as far as nothing but itself counts: by one request of at most this size.
     ///
     /// # Errors
     /// [`Code::ValidationFailed`](super::super::Code::ValidationFailed), which names every fault.
-    pub fn check(&self, file: &Announced) -> Result<()> {
+    pub fn check(&self, file: &Announced, single_size: Option<i64>) -> Result<()> {
         let Policy { types, max_size } = self.policy(file.purpose);
         let mut faults = Vec::new();
         if !types.contains(&file.content_type) {
@@ -68,6 +76,9 @@ impl Files {
         if file.size > *max_size {
             let message = format!("must be at most {max_size} for this purpose");
             faults.push(FieldError::new("size", "too_large", message));
+        } else if let Some(most) = single_size.filter(|most| file.size > *most) {
+            let message = format!("must be at most {most}, or be uploaded in parts");
+            faults.push(FieldError::new("size", "needs_parts", message));
         }
         if faults.is_empty() { Ok(()) } else { Err(ServiceError::invalid(faults)) }
     }

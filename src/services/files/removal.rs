@@ -14,7 +14,7 @@ use crate::db::{
     DbError, Origin, Tx,
     doomed_objects::{self, Doomed},
     file_spaces,
-    files::{self, File},
+    files::{self, File, FileState},
 };
 
 /// Gives up files that were not uploaded in time, and deletes objects that nothing names any more.
@@ -34,6 +34,20 @@ impl Job for CleanUpFiles {
 /// Where all objects of a file are.
 pub(super) fn prefix(id: Uuid) -> String {
     format!("files/{id}/")
+}
+
+/// The file that an object belongs to, as its key says.
+pub(super) fn file_of(key: &str) -> Option<Uuid> {
+    let mut parts = key.split('/');
+    match (parts.next()?, parts.next()?, parts.next()?, parts.next()) {
+        ("files", id, _, None) | ("uploads", _, id, None) => id.parse().ok(),
+        _ => None,
+    }
+}
+
+/// A key that no object of a file has yet, and that nobody else can write to.
+pub(super) fn new_key(core: &Core, id: Uuid) -> String {
+    format!("{}{}", prefix(id), core.random.id(core.clock.now()))
 }
 
 /// Deletes one of a user's own files.
@@ -73,20 +87,28 @@ pub async fn delete_of(core: &Core, tx: &mut Tx, user_ids: &[Uuid]) -> Result<()
     let now = tx.now;
     let gone = files::delete_of(tx, user_ids).await?;
     let spaces = file_spaces::delete_of(tx, user_ids).await?;
-    let folders = spaces
-        .iter()
-        .map(|space| Doomed { prefix: format!("uploads/{}/", space.folder), due_at: now });
+    let folders = spaces.iter().map(|space| Doomed::objects(format!("uploads/{}/", space.id), now));
     doom(core, tx, gone.iter().flat_map(|file| doomed(file, now)).chain(folders).collect()).await
 }
 
 /// The objects of a file: those that an upload may still make are looked for when it can't any more.
 fn doomed(file: &File, now: DateTime<Utc>) -> impl Iterator<Item = Doomed> {
-    let own = Doomed { prefix: prefix(file.id), due_at: now };
-    let upload = file.expires_at.map(|due_at| Doomed { prefix: file.upload_key.clone(), due_at });
-    [own].into_iter().chain(upload)
+    let upload_key = file.upload_key.clone();
+    let upload = match (&file.upload_id, file.state) {
+        (Some(upload_id), FileState::Pending | FileState::Processing) => {
+            let upload_id = Some(upload_id.clone());
+            Some(Doomed { prefix: upload_key, due_at: now, upload_id })
+        }
+        (None, FileState::Pending) => {
+            file.expires_at.map(|due_at| Doomed::objects(upload_key, due_at))
+        }
+        _ => None,
+    };
+    [Doomed::objects(prefix(file.id), now)].into_iter().chain(upload)
 }
 
-async fn doom(core: &Core, tx: &mut Tx, doomed: Vec<Doomed>) -> Result<()> {
+/// Has objects deleted.
+pub(super) async fn doom(core: &Core, tx: &mut Tx, doomed: Vec<Doomed>) -> Result<()> {
     let Some(first) = doomed.first() else { return Ok(()) };
     let now = tx.now;
     doomed_objects::insert(tx, &doomed, now).await?;
@@ -97,7 +119,7 @@ async fn doom(core: &Core, tx: &mut Tx, doomed: Vec<Doomed>) -> Result<()> {
     Ok(())
 }
 
-/// Gives up to `limit` files up that were not uploaded in time, and returns how many.
+/// Gives up to `limit` files up that were not uploaded in time, or are of no use, and returns how many.
 ///
 /// # Errors
 /// When the database fails.
@@ -122,6 +144,9 @@ pub async fn delete_doomed(core: &Core, limit: i64) -> Result<usize> {
         doomed_objects::due(&mut conn, core.clock.now(), limit).await?
     };
     for doomed in &due {
+        if let Some(upload_id) = &doomed.upload_id {
+            storage.end(&doomed.prefix, upload_id).await?;
+        }
         storage.delete_all(&doomed.prefix).await?;
         let mut conn = core.db.conn().await?;
         doomed_objects::delete(&mut conn, doomed).await.map_err(DbError::from)?;

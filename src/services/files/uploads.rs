@@ -1,21 +1,31 @@
 //! Files on their way in: announced, uploaded by a URL, and taken.
 
+use std::io;
+
+use chrono::{DateTime, Utc};
+use futures_util::Stream;
+use hyper::body::Bytes;
 use uuid::Uuid;
 
 use super::{
     super::{Code, Core, FieldError, Result, ServiceError},
-    Announced, FileType, removal, storage,
+    Announced, FileType, parts,
+    pictures::{self, MakePicture},
+    removal, storage,
 };
 use crate::{
-    adapters::storage::{Presigned, Storage, StorageError},
+    adapters::storage::{Presigned, Storage, StorageError, StreamError},
     db::{
-        Origin,
+        Origin, Tx,
         doomed_objects::{self, Doomed},
-        file_spaces,
+        file_spaces::{self, FileSpace},
         files::{self, File, FileState, NewFile},
     },
     telemetry::Chain,
 };
+
+/// What was uploaded and what was announced are two things.
+const MISMATCH: &str = "mismatch";
 
 /// Announces a file, for which there is room from now on, and says how to upload it.
 ///
@@ -28,34 +38,57 @@ pub async fn create(
     owner_id: Uuid,
     announced: &Announced,
 ) -> Result<(File, Presigned)> {
-    core.files.check(announced)?;
+    core.files.check(announced, Some(core.files.single_size))?;
     let storage = storage(core)?;
     if !core.health.has_storage(core).await {
         return Err(Code::Unavailable.into());
     }
     let mut tx = core.db.begin(origin).await?;
-    let (id, folder, now) = (core.random.id(tx.now), core.random.id(tx.now), tx.now);
-    let (quota, size) = (core.files.quota, announced.size);
-    let space = file_spaces::take(&mut tx, owner_id, folder, size, quota, now).await?;
-    let folder = space.ok_or(Code::FileQuotaExceeded)?.folder;
-    let new = NewFile {
-        id,
-        owner_id,
-        purpose: announced.purpose,
-        name: &announced.name,
-        content_type: announced.content_type.text(),
-        size,
-        sha256: announced.sha256.as_ref().map(<[u8; 32]>::as_slice),
-        upload_key: &format!("uploads/{folder}/{id}"),
-        expires_at: now + core.files.pending_life,
-        now,
-    };
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let space = take_room(core, &mut tx, owner_id, announced.size).await?;
+    let key = format!("uploads/{}/{id}", space.id);
+    let new = row(core, (id, owner_id), announced, (&key, None), now);
     let file = files::insert(&mut tx, new).await?;
     let body = (file.content_type.as_str(), file.size, file.sha256.as_deref());
     let timing = (now, core.files.upload_life);
     let upload = storage.presign_put(&file.upload_key, body, timing).await?;
     tx.commit().await?;
     Ok((file, upload))
+}
+
+/// Takes room of a user's.
+pub(super) async fn take_room(
+    core: &Core,
+    tx: &mut Tx,
+    owner_id: Uuid,
+    size: i64,
+) -> Result<FileSpace> {
+    let (id, now) = (core.random.id(tx.now), tx.now);
+    let space = file_spaces::take(tx, owner_id, id, size, core.files.quota, now).await?;
+    Ok(space.ok_or(Code::FileQuotaExceeded)?)
+}
+
+/// The row of a file that is announced, for the object of this key.
+pub(super) fn row<'a>(
+    core: &Core,
+    (id, owner_id): (Uuid, Uuid),
+    announced: &'a Announced,
+    (upload_key, parts): (&'a str, Option<(&'a str, i64)>),
+    now: DateTime<Utc>,
+) -> NewFile<'a> {
+    NewFile {
+        id,
+        owner_id,
+        purpose: announced.purpose,
+        name: &announced.name,
+        content_type: announced.content_type.text(),
+        size: announced.size,
+        sha256: announced.sha256.as_ref().map(<[u8; 32]>::as_slice),
+        upload_key,
+        parts,
+        expires_at: now + core.files.pending_life,
+        now,
+    }
 }
 
 /// Takes an uploaded file, if it is what was announced; else it is deleted. Once taken, a second time changes nothing.
@@ -69,26 +102,85 @@ pub async fn complete(core: &Core, origin: &Origin, owner_id: Uuid, id: Uuid) ->
     if file.state != FileState::Pending {
         return Ok(file);
     }
+    if let Some(upload_id) = file.upload_id.clone() {
+        return parts::complete(core, origin, file, &upload_id).await;
+    }
     if storage.head(&file.upload_key).await?.is_none() {
         return Err(Code::FileNotUploaded.into());
     }
     // Another one for each try: what is looked at is nobody else's to change.
-    let key = format!("{}{}", removal::prefix(id), core.random.id(core.clock.now()));
+    let key = removal::new_key(core, id);
     storage.copy(&file.upload_key, &key).await?;
-    if let Some(fault) = find_fault(storage, &file, &key).await? {
+    let fault = fault_of_object(storage, &file, &key).await?;
+    take(core, origin, file, key, fault).await
+}
+
+/// Receives a file instead of the storage: `length` is what the request says of its own.
+///
+/// # Errors
+/// [`Code::NotFound`], also for another user's, [`Code::ValidationFailed`] for another length, [`Code::FileRefused`],
+/// [`Code::SlowBody`]; [`Code::NotConfigured`], and [`Code::Unavailable`] when the storage is down.
+pub async fn receive(
+    core: &Core,
+    origin: &Origin,
+    (owner_id, id): (Uuid, Uuid),
+    length: Option<i64>,
+    incoming: impl Stream<Item = io::Result<Bytes>> + Send + 'static,
+) -> Result<File> {
+    let file = super::get(core, owner_id, id).await?;
+    let storage = storage(core)?;
+    if file.state != FileState::Pending {
+        return Ok(file);
+    }
+    if file.upload_id.is_some() {
+        return Err(Code::FileInParts.into());
+    }
+    if length != Some(file.size) {
+        let message = format!("must be {}, as the file's size", file.size);
+        let fault = FieldError::new("Content-Length", "mismatch", message);
+        return Err(ServiceError::invalid(vec![fault]));
+    }
+    let (key, kind) = (removal::new_key(core, id), (file.content_type.as_str(), file.size));
+    let received = storage.put_stream(&key, kind, incoming, core.files.direct_limit).await;
+    let received = received.map_err(|error| match error {
+        StreamError::Incoming(error) if error.kind() == io::ErrorKind::TimedOut => {
+            ServiceError::from(Code::SlowBody).caused_by(error)
+        }
+        StreamError::Incoming(error) => ServiceError::from(Code::Malformed).caused_by(error),
+        StreamError::Storage(error) => error.into(),
+    })?;
+    let fault = fault_of_bytes(&file, &received.start, Some(&received.sha256));
+    take(core, origin, file, key, fault).await
+}
+
+/// The file is the object of this key from now on, or it is gone.
+async fn take(
+    core: &Core,
+    origin: &Origin,
+    file: File,
+    key: String,
+    fault: Option<FieldError>,
+) -> Result<File> {
+    if let Some(fault) = fault {
         refuse(core, origin, &file).await?;
         return Err(ServiceError::file_refused(fault));
     }
+    let storage = storage(core)?;
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let Some(taken) = files::complete(&mut tx, id, FileState::Ready, &key, now).await? else {
+    let is_picture = pictures::shape(file.purpose).is_some();
+    let state = if is_picture { FileState::Processing } else { FileState::Ready };
+    let Some(taken) = files::complete(&mut tx, file.id, state, &key, now).await? else {
         drop(tx);
         // Another request was faster, or the file is no more; the copy goes with it at the latest.
         forget(storage.delete(&key).await);
-        return super::get(core, owner_id, id).await;
+        return super::get(core, file.owner_id, file.id).await;
     };
+    if is_picture {
+        core.jobs.enqueue(core, &mut tx, &MakePicture { file_id: file.id }).await?;
+    }
     let due_at = file.expires_at.unwrap_or(now);
-    let upload = Doomed { prefix: file.upload_key.clone(), due_at };
+    let upload = Doomed::objects(file.upload_key.clone(), due_at);
     doomed_objects::insert(&mut tx, &[upload], now).await?;
     tx.commit().await?;
     // Soon, and once more when nobody can upload it again.
@@ -97,31 +189,33 @@ pub async fn complete(core: &Core, origin: &Origin, owner_id: Uuid, id: Uuid) ->
 }
 
 /// What is wrong with the object of a file.
-async fn find_fault(storage: &Storage, file: &File, key: &str) -> Result<Option<FieldError>> {
+pub(super) async fn fault_of_object(
+    storage: &Storage,
+    file: &File,
+    key: &str,
+) -> Result<Option<FieldError>> {
     let object = storage.head(key).await?.ok_or(Code::FileNotUploaded)?;
     if object.size != file.size {
         let message = format!("{} bytes were uploaded", object.size);
-        return Ok(Some(FieldError::new("size", "mismatch", message)));
+        return Ok(Some(FieldError::new("size", MISMATCH, message)));
     }
     if object.content_type.as_deref() != Some(file.content_type.as_str()) {
-        return Ok(Some(FieldError::new(
-            "content_type",
-            "mismatch",
-            "was uploaded as another type",
-        )));
+        return Ok(Some(FieldError::new("content_type", MISMATCH, "was uploaded as another type")));
     }
     let inspected = storage.inspect(key, file.size, file.sha256.is_some()).await?;
-    let is_what_it_says =
-        FileType::parse(&file.content_type).is_some_and(|declared| declared.fits(&inspected.start));
-    if !is_what_it_says {
+    Ok(fault_of_bytes(file, &inspected.start, inspected.sha256.as_ref()))
+}
+
+/// What is wrong with the bytes of a file; without their checksum, as far as the first of them tell.
+fn fault_of_bytes(file: &File, start: &[u8], sha256: Option<&[u8; 32]>) -> Option<FieldError> {
+    let declared = FileType::parse(&file.content_type);
+    if !declared.is_some_and(|declared| declared.fits(start)) {
         let message = format!("the bytes are not those of {}", file.content_type);
-        return Ok(Some(FieldError::new("content_type", "mismatch", message)));
+        return Some(FieldError::new("content_type", MISMATCH, message));
     }
-    let sha256 = inspected.sha256.as_ref().map(<[u8; 32]>::as_slice);
-    if sha256 != file.sha256.as_deref() {
-        return Ok(Some(FieldError::new("sha256", "mismatch", "other bytes were uploaded")));
-    }
-    Ok(None)
+    let announced = file.sha256.as_deref();
+    let differs = announced.is_some_and(|one| sha256.map(<[u8; 32]>::as_slice) != Some(one));
+    differs.then(|| FieldError::new("sha256", MISMATCH, "other bytes were uploaded"))
 }
 
 async fn refuse(core: &Core, origin: &Origin, file: &File) -> Result<()> {

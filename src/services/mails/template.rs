@@ -18,11 +18,14 @@ pub enum Template {
     RefreshTokenReused,
     DeletionRequested,
     DeletionCancelled,
+    PostHidden,
+    PostRestored,
+    PostErased,
     Test,
 }
 
 impl Template {
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 19] = [
         Self::VerifyEmail,
         Self::AlreadyRegistered,
         Self::ResetPassword,
@@ -38,6 +41,9 @@ impl Template {
         Self::RefreshTokenReused,
         Self::DeletionRequested,
         Self::DeletionCancelled,
+        Self::PostHidden,
+        Self::PostRestored,
+        Self::PostErased,
         Self::Test,
     ];
 
@@ -66,6 +72,9 @@ impl Template {
             Self::RefreshTokenReused => "refresh_token_reused",
             Self::DeletionRequested => "deletion_requested",
             Self::DeletionCancelled => "deletion_cancelled",
+            Self::PostHidden => "post_hidden",
+            Self::PostRestored => "post_restored",
+            Self::PostErased => "post_erased",
             Self::Test => "test",
         }
     }
@@ -104,6 +113,11 @@ impl Template {
             ],
             Self::RefreshTokenReused => &[("device", "Shop on a phone")],
             Self::DeletionRequested => &[("due", "2026-12-29 14:05 (Europe/Berlin)")],
+            Self::PostHidden | Self::PostErased => &[
+                ("title", "On <Engines> & Co."),
+                ("reason", "It names people who have not agreed."),
+            ],
+            Self::PostRestored => &[("title", "On <Engines> & Co.")],
             Self::AlreadyRegistered
             | Self::PasswordChanged
             | Self::EmailChanged

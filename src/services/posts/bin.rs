@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Code, Core, Expected, Result},
-    change, lock_own,
+    change,
 };
 use crate::db::{
     Origin,
@@ -36,7 +36,8 @@ pub async fn delete(
 pub async fn restore(core: &Core, origin: &Origin, author_id: Uuid, id: Uuid) -> Result<Post> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    if lock_own(&mut tx, author_id, id).await?.state != PostState::Deleted {
+    let found = posts::lock(&mut tx, id).await?.filter(|post| post.author_id == author_id);
+    if found.ok_or(Code::NotFound)?.state != PostState::Deleted {
         return Err(Code::PostInOtherState.into());
     }
     let changes = PostChanges { deleted_at: Some(None), ..PostChanges::default() };

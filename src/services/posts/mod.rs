@@ -1,7 +1,10 @@
 //! Posts: what everybody reads, and what their authors do with them.
 
 pub mod bin;
+pub mod moderation;
 pub mod publishing;
+pub mod reactions;
+pub mod revisions;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -14,9 +17,10 @@ use super::{
 use crate::db::{
     Origin, Tx,
     posts::{
-        self, AuthorFilter, AuthorPost, AuthorSort, FeedFilter, FeedPost, FeedSort, NewPost, Post,
-        PostChanges, PostKey, PostStage, PostState,
+        self, AuthorFilter, AuthorPost, AuthorSort, FeedFilter, FeedPost, FeedSort, FoundSort,
+        NewPost, Post, PostChanges, PostKey, PostStage, PostState,
     },
+    tags::{self, Tag},
 };
 
 /// For how long an author can restore a deleted post.
@@ -35,6 +39,31 @@ pub async fn feed(
     let mut conn = core.db.conn().await?;
     let rows = posts::feed(&mut conn, filter, &reading.window).await?;
     reading.finish(rows, None)
+}
+
+/// One page of the published posts that have these words, those that fit best first: two statements.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn search(
+    core: &Core,
+    text: &str,
+    request: ListRequest<FoundSort>,
+) -> Result<Listed<FeedPost>> {
+    let reading = core.cursors.start(request, &text)?;
+    let mut conn = core.db.conn().await?;
+    let found = posts::search(&mut conn, text, &reading.window).await?;
+    let Listed { items, next_cursor, limit, numbered } = reading.finish(found, None)?;
+    let items = posts::in_order(&mut conn, &items).await?;
+    Ok(Listed { items, next_cursor, limit, numbered })
+}
+
+/// The tags that begin so, those of most published posts first.
+///
+/// # Errors
+/// When the database fails.
+pub async fn tags(core: &Core, prefix: &str, limit: u32) -> Result<Vec<Tag>> {
+    Ok(tags::list(&mut *core.db.conn().await?, prefix, limit.into()).await?)
 }
 
 /// One page of an author's own posts: one statement.
@@ -67,6 +96,15 @@ fn is_visible(post: &Post, viewer: Option<Uuid>) -> bool {
     post.state == PostState::Published || is_own
 }
 
+/// Makes sure that `viewer` may see a post, and that it is there until the transaction ends.
+///
+/// # Errors
+/// [`Code::NotFound`].
+pub(super) async fn require_visible(tx: &mut Tx, viewer: Uuid, id: Uuid) -> Result<Post> {
+    let found = posts::hold(tx, id).await?;
+    Ok(found.filter(|post| is_visible(post, Some(viewer))).ok_or(Code::NotFound)?)
+}
+
 /// Writes a draft.
 ///
 /// # Errors
@@ -79,7 +117,7 @@ pub async fn create(
     body: &str,
     tags: &[String],
 ) -> Result<Post> {
-    let Rendered { html, excerpt } = markdown::render("body", body)?;
+    let Rendered { html, excerpt } = markdown::render("body", body).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
     let new = NewPost {
@@ -120,11 +158,21 @@ pub async fn update(
     expected: Expected<Post>,
     edit: Edit,
 ) -> Result<Post> {
-    let Edit { title, body, tags } = edit;
-    let rendered = body.as_deref().map(|body| markdown::render("body", body)).transpose()?;
+    let rendered = match &edit.body {
+        Some(body) => Some(markdown::render("body", body).await?),
+        None => None,
+    };
     let (html, excerpt) = rendered.map(|it| (it.html, it.excerpt)).unzip();
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    let present = lock_own(&mut tx, author_id, id).await?;
+    expected.check(&present)?;
+    revisions::keep(core, &mut tx, &present, &edit).await?;
+    let Edit { title, body, tags } = edit;
     let changes = PostChanges { title, body, html, excerpt, tags, ..PostChanges::default() };
-    change(core, origin, author_id, id, expected, |_, _| Ok(changes)).await
+    let post = posts::change(&mut tx, id, changes, now).await?;
+    tx.commit().await?;
+    Ok(post)
 }
 
 /// Changes an author's own post, if it isn't deleted.
@@ -139,9 +187,6 @@ async fn change(
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
     let present = lock_own(&mut tx, author_id, id).await?;
-    if present.state == PostState::Deleted {
-        return Err(Code::NotFound.into());
-    }
     expected.check(&present)?;
     let post = posts::change(&mut tx, id, decide(&present, now)?, now).await?;
     publishing::order(core, &mut tx, &present, &post).await?;
@@ -149,9 +194,11 @@ async fn change(
     Ok(post)
 }
 
+/// An author's own post that isn't deleted.
 async fn lock_own(tx: &mut Tx, author_id: Uuid, id: Uuid) -> Result<Post> {
     let found = posts::lock(tx, id).await?;
-    Ok(found.filter(|post| post.author_id == author_id).ok_or(Code::NotFound)?)
+    let is_there = |post: &Post| post.author_id == author_id && post.state != PostState::Deleted;
+    Ok(found.filter(is_there).ok_or(Code::NotFound)?)
 }
 
 /// The address of a post: its title, as far as addresses are read, and random digits, by which it is unique and no

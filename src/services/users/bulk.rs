@@ -1,9 +1,9 @@
-//! One action on many users, each by itself: what one can't have keeps no other from having it.
+//! One action on many users, each by itself.
 
 use uuid::Uuid;
 
 use super::{
-    super::{Code, Core, Expected, Kind, Result, ServiceError},
+    super::{Core, Expected, Result, bulk::Rows},
     security, status,
 };
 use crate::db::Origin;
@@ -18,38 +18,22 @@ pub enum Action {
     EndSessions,
 }
 
-/// What has become of one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Row {
-    pub id: Uuid,
-    /// As the action on this user alone would have been answered.
-    pub outcome: Result<(), Code>,
-}
-
 /// Does it to each, in this order. None of the actions has an effect when it comes again.
 ///
 /// # Errors
-/// What would keep all others from having it as well, such as a database that is down: those before it have it.
+/// As [`Rows::add`] has it.
 pub async fn run(
     core: &Core,
     origin: &Origin,
     action: Action,
     ids: &[Uuid],
     reason: &str,
-) -> Result<Vec<Row>> {
-    let mut rows = Vec::with_capacity(ids.len());
+) -> Result<Rows> {
+    let mut rows = Rows::default();
     for &id in ids {
-        let outcome = match one(core, origin, action, id, reason).await {
-            Err(error) if is_fault(&error) => return Err(error),
-            outcome => outcome.map_err(|error| error.code),
-        };
-        rows.push(Row { id, outcome });
+        rows.add(id, one(core, origin, action, id, reason).await)?;
     }
     Ok(rows)
-}
-
-fn is_fault(error: &ServiceError) -> bool {
-    matches!(error.code.kind(), Kind::Internal | Kind::Unavailable)
 }
 
 async fn one(core: &Core, origin: &Origin, action: Action, id: Uuid, reason: &str) -> Result<()> {

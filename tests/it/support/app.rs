@@ -391,7 +391,7 @@ fn find(text: &str, wanted: impl Fn(&str) -> bool) -> String {
 }
 
 /// The subjects of notices, which tell of what a test has done anyway: most have no reason to read them.
-const NOTICES: [&str; 9] = [
+const NOTICES: [&str; 12] = [
     "New sign-in to your account",
     "Your password was changed",
     "Your account has another address",
@@ -401,6 +401,9 @@ const NOTICES: [&str; 9] = [
     "A session of your account was ended",
     "Your account is going to be deleted",
     "Your account stays",
+    "Your post was hidden",
+    "Your post is shown again",
+    "Your post was deleted",
 ];
 
 /// A mail that nobody expected is a fault, like an answer that nobody expected.

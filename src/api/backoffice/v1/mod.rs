@@ -3,13 +3,17 @@
 pub mod admins;
 pub mod audit_logs;
 pub mod auth;
+mod bulk;
 pub mod dashboard;
+pub mod files;
 pub mod invitations;
 pub mod jobs;
 pub mod mail_templates;
 pub mod mails;
+pub mod posts;
 pub mod queues;
 pub mod recovery;
+pub mod reports;
 pub mod roles;
 pub mod schedules;
 pub mod second_factor;
@@ -30,10 +34,14 @@ pub enum Tag {
     Auth,
     /// The users of the client API.
     Users,
+    /// What users write, and what other users hold against it.
+    Posts,
     /// Staff, and who is to become staff.
     Staff,
     /// What staff may do.
     Roles,
+    /// Files of users, and what is in the storage.
+    Files,
     /// Work in the background: jobs, their queues, and schedules.
     Jobs,
     /// Mails that were written, and what became of them.
@@ -61,6 +69,8 @@ pub fn version() -> ApiVersion {
         (users::UsersApi, users::UserStatusApi, users::UserSecurityApi),
         (users::UserNotesApi, users::UsersBulkApi, users::UsersExportApi),
         users::ImpersonationApi,
+        (posts::PostsApi, posts::ModerationApi, posts::PostsBulkApi, reports::ReportsApi),
+        files::ManagedFilesApi,
         (jobs::JobsApi, queues::QueuesApi, schedules::SchedulesApi),
         (mail_templates::MailTemplatesApi, mails::MailsApi),
         (audit_logs::AuditLogsApi, settings::SettingsApi, dashboard::DashboardApi),

@@ -1,156 +1,37 @@
 //! The signed-in user's own files.
 
+pub(super) mod file;
+
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
-use poem::web::Data;
+use poem::{Body, Request, http::header::CONTENT_LENGTH, web::Data};
 use poem_openapi::{
-    Enum, Object, OpenApi,
+    OpenApi,
     param::{Path, Query},
-    types::Example,
+    payload::Binary,
 };
 use uuid::Uuid;
 
 use super::Tag;
 use crate::{
-    adapters::{random::hex, storage::Presigned},
+    adapters::storage::Presigned,
     api::{
         auth::ClientAuth,
-        body::Body,
+        body::Body as JsonBody,
         envelope::{Answer, ApiResponse, CursorPage, NoContent},
         error::ApiError,
         listing::{Cursor, PageSize, SortText, feed_request},
-        types::FileTypeName,
     },
-    db::files::{self as rows, FileSort, OwnFileFilter},
+    db::files::{FileSort, OwnFileFilter},
     services::{
         Core,
-        files::{self, Announced, FileType, removal, uploads},
+        files::{self, removal, uploads},
     },
 };
-
-/// What a file is for, which decides what it may be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum FilePurpose {
-    /// A picture of its owner, for everybody.
-    Avatar,
-    /// The picture of a post, for everybody.
-    PostCover,
-    /// Anything else.
-    Attachment,
-}
-
-/// How far a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Enum)]
-#[oai(rename_all = "snake_case")]
-pub enum FileState {
-    /// It is to be uploaded, and then completed.
-    Pending,
-    /// It is uploaded, and being made into what is shown of it.
-    Processing,
-    /// It can be used.
-    Ready,
-    /// It can't be read as what it says it is.
-    Failed,
-}
-
-/// A file.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub struct File {
-    /// The file's identifier.
-    pub id: Uuid,
-    /// What it is called.
-    pub name: String,
-    /// Its media type.
-    pub content_type: String,
-    /// In bytes.
-    #[oai(validator(minimum(value = "1")))]
-    pub size: i64,
-    /// What it is for.
-    pub purpose: FilePurpose,
-    /// How far it is.
-    pub state: FileState,
-    /// The SHA-256 of its bytes in hexadecimal digits; absent where it was not announced.
-    #[oai(skip_serializing_if_is_none)]
-    pub sha256: Option<String>,
-    /// When it is given up unless it is completed; absent once it is.
-    #[oai(skip_serializing_if_is_none)]
-    pub expires_at: Option<DateTime<Utc>>,
-    /// When its upload was completed; absent until then.
-    #[oai(skip_serializing_if_is_none)]
-    pub completed_at: Option<DateTime<Utc>>,
-    /// When it was announced.
-    pub created_at: DateTime<Utc>,
-}
-
-/// A file that is to be uploaded.
-#[derive(Debug, Object)]
-#[oai(deny_unknown_fields, example)]
-pub struct CreateFileRequest {
-    /// What it is called: no path, no control characters, and none that change the direction of the text.
-    #[oai(validator(
-        min_length = 1,
-        max_length = 255,
-        pattern = r"^[^\x00-\x1f\x7f-\x9f/\\\u200e\u200f\u202a-\u202e\u2066-\u2069]+$"
-    ))]
-    pub name: String,
-    /// Its media type, which its bytes have to be of.
-    pub content_type: FileTypeName,
-    /// In bytes.
-    #[oai(validator(minimum(value = "1"), maximum(value = "1125899906842624")))]
-    pub size: i64,
-    /// What it is for.
-    pub purpose: FilePurpose,
-    /// The SHA-256 of its bytes in hexadecimal digits: others are refused then.
-    #[oai(validator(pattern = "^[0-9a-f]{64}$"))]
-    pub sha256: Option<String>,
-}
-
-/// A header of an upload.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub struct UploadHeader {
-    /// Its name.
-    pub name: String,
-    /// Its value.
-    pub value: String,
-}
-
-/// The request by which a file is uploaded: straight to the storage, with the file as its body.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub struct FileUpload {
-    /// The method.
-    pub method: String,
-    /// The address, which is a secret for as long as it is good.
-    pub url: String,
-    /// Headers that the request must have. They are signed: with others it is refused.
-    pub headers: Vec<UploadHeader>,
-    /// Until when the upload may begin.
-    pub expires_at: DateTime<Utc>,
-}
-
-/// A file, and how to upload it.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub struct CreatedFile {
-    /// The file.
-    pub file: File,
-    /// How to upload it.
-    pub upload: FileUpload,
-}
-
-/// The address of a download.
-#[derive(Debug, Object)]
-#[oai(example)]
-pub struct FileDownload {
-    /// The address, which is a secret for as long as it is good. A browser saves what is there as a file.
-    pub url: String,
-    /// Until when the download may begin.
-    pub expires_at: DateTime<Utc>,
-}
+use file::{
+    CreateFileRequest, CreatedFile, File, FileDownload, FilePurpose, FileState, a_purpose, a_state,
+    an_id,
+};
 
 /// Operations on one's own files.
 pub struct FilesApi;
@@ -166,7 +47,7 @@ impl FilesApi {
         &self,
         auth: ClientAuth,
         core: Data<&Arc<Core>>,
-        body: Body<CreateFileRequest>,
+        body: JsonBody<CreateFileRequest>,
     ) -> Answer<CreatedFile> {
         let announced = body.0.into();
         let (file, upload) =
@@ -188,6 +69,27 @@ impl FilesApi {
         id: Path<Uuid>,
     ) -> Answer<File> {
         let file = uploads::complete(core.0, &auth.origin, auth.account_id, id.0).await?;
+        Ok(ApiResponse::success(file.into()))
+    }
+
+    /// Upload a file by way of this server
+    ///
+    /// Instead of the request that `create_file` has answered, where an app can't reach the storage. The body is the
+    /// file, as long as was announced; one that differs is deleted.
+    #[oai(path = "/:id/content", method = "put", operation_id = "upload_file")]
+    async fn upload(
+        &self,
+        auth: ClientAuth,
+        core: Data<&Arc<Core>>,
+        request: &Request,
+        /// The file's identifier.
+        #[oai(example = "an_id")]
+        id: Path<Uuid>,
+        body: Binary<Body>,
+    ) -> Answer<File> {
+        let length = request.header(CONTENT_LENGTH).and_then(|length| length.parse().ok());
+        let (own, incoming) = ((auth.account_id, id.0), body.0.into_bytes_stream());
+        let file = uploads::receive(core.0, &auth.origin, own, length, incoming).await?;
         Ok(ApiResponse::success(file.into()))
     }
 
@@ -270,144 +172,5 @@ impl FilesApi {
     ) -> Result<NoContent, ApiError> {
         removal::delete(core.0, &auth.origin, auth.account_id, id.0).await?;
         Ok(NoContent::Done)
-    }
-}
-
-impl From<CreateFileRequest> for Announced {
-    fn from(request: CreateFileRequest) -> Self {
-        let CreateFileRequest { name, content_type, size, purpose, sha256 } = request;
-        let sha256 = sha256.and_then(|text| bytes_of(&text));
-        Self { purpose: purpose.into(), name, content_type: content_type.0, size, sha256 }
-    }
-}
-
-/// What hexadecimal digits stand for; they are checked before.
-fn bytes_of(text: &str) -> Option<[u8; 32]> {
-    let pairs = text.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
-    let bytes = pairs.map(|pair| u8::from_str_radix(pair?, 16).ok());
-    bytes.collect::<Option<Vec<u8>>>()?.try_into().ok()
-}
-
-impl From<rows::File> for File {
-    fn from(row: rows::File) -> Self {
-        Self {
-            id: row.id,
-            name: row.name,
-            content_type: row.content_type,
-            size: row.size,
-            purpose: row.purpose.into(),
-            state: row.state.into(),
-            sha256: row.sha256.as_deref().map(hex),
-            expires_at: row.expires_at,
-            completed_at: row.completed_at,
-            created_at: row.created_at,
-        }
-    }
-}
-
-impl From<Presigned> for FileUpload {
-    fn from(signed: Presigned) -> Self {
-        let Presigned { method, url, headers, expires_at } = signed;
-        let headers = headers.into_iter().map(|(name, value)| UploadHeader { name, value });
-        Self { method, url, headers: headers.collect(), expires_at }
-    }
-}
-
-/// The same words on both sides.
-macro_rules! same {
-    ($name:ident: $($variant:ident),+) => {
-        impl From<rows::$name> for $name {
-            fn from(row: rows::$name) -> Self {
-                match row { $(rows::$name::$variant => Self::$variant),+ }
-            }
-        }
-
-        impl From<$name> for rows::$name {
-            fn from(name: $name) -> Self {
-                match name { $($name::$variant => Self::$variant),+ }
-            }
-        }
-    };
-}
-
-same!(FilePurpose: Avatar, PostCover, Attachment);
-same!(FileState: Pending, Processing, Ready, Failed);
-
-fn an_id() -> Uuid {
-    Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "of the parameter's type")]
-fn a_purpose() -> Option<FilePurpose> {
-    Some(FilePurpose::Attachment)
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "of the parameter's type")]
-fn a_state() -> Option<FileState> {
-    Some(FileState::Ready)
-}
-
-const NAME: &str = "Timetable.pdf";
-const SHA256: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
-
-impl Example for File {
-    fn example() -> Self {
-        Self {
-            id: an_id(),
-            name: NAME.to_owned(),
-            content_type: FileType::Pdf.text().to_owned(),
-            size: 48_213,
-            purpose: FilePurpose::Attachment,
-            state: FileState::Ready,
-            sha256: Some(SHA256.to_owned()),
-            expires_at: Some(DateTime::UNIX_EPOCH),
-            completed_at: Some(DateTime::UNIX_EPOCH),
-            created_at: DateTime::UNIX_EPOCH,
-        }
-    }
-}
-
-impl Example for CreateFileRequest {
-    fn example() -> Self {
-        Self {
-            name: NAME.to_owned(),
-            content_type: FileTypeName(FileType::Pdf),
-            size: 48_213,
-            purpose: FilePurpose::Attachment,
-            sha256: Some(SHA256.to_owned()),
-        }
-    }
-}
-
-impl Example for UploadHeader {
-    fn example() -> Self {
-        let value = FileType::Pdf.text().to_owned();
-        Self { name: "content-type".to_owned(), value }
-    }
-}
-
-impl Example for FileUpload {
-    fn example() -> Self {
-        Self {
-            method: "PUT".to_owned(),
-            url: "https://files.example.com/uploads/…".to_owned(),
-            headers: vec![UploadHeader::example()],
-            expires_at: DateTime::UNIX_EPOCH,
-        }
-    }
-}
-
-impl Example for CreatedFile {
-    fn example() -> Self {
-        Self { file: File::example(), upload: FileUpload::example() }
-    }
-}
-
-impl Example for FileDownload {
-    fn example() -> Self {
-        Self {
-            url: "https://files.example.com/files/…".to_owned(),
-            expires_at: DateTime::UNIX_EPOCH,
-        }
     }
 }

@@ -1,9 +1,12 @@
 //! Version 1 of the client API: one file per resource.
 
 pub mod auth;
+pub mod avatar;
 pub mod config;
 pub mod files;
+pub mod multipart;
 pub mod notifications;
+pub mod pictures;
 pub mod posts;
 pub mod second_factor;
 pub mod sessions;
@@ -42,8 +45,10 @@ pub fn version() -> ApiVersion {
         sessions::SessionsApi,
         users::UsersApi,
         notifications::NotificationsApi,
-        files::FilesApi,
-        (posts::PostsApi, posts::PublishingApi, posts::OwnPostsApi),
+        avatar::AvatarApi,
+        (files::FilesApi, multipart::MultipartApi, pictures::PicturesApi),
+        (posts::PostsApi, posts::SearchApi, posts::PublishingApi, posts::OwnPostsApi),
+        (posts::ReactionsApi, posts::RevisionsApi, posts::PostReportsApi),
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

@@ -31,7 +31,7 @@ pub struct Notification {
     pub id: Uuid,
     /// What has happened: `new_device`, `password_changed`, `email_changed`, `second_factor_enabled`,
     /// `second_factor_disabled`, `recovery_codes_renewed`, `refresh_token_reused`,
-    /// `deletion_requested` or `deletion_cancelled`. Others may come: apps leave out those that they don't know.
+    /// `deletion_requested`, `deletion_cancelled`, `post_hidden`, `post_restored` or `post_erased`. Others may come: apps leave out those that they don't know.
     pub kind: String,
     /// More of it.
     pub details: NotificationDetails,
@@ -58,6 +58,15 @@ pub struct NotificationDetails {
     /// The address that the device came from.
     #[oai(skip_serializing_if_is_none)]
     pub ip_address: Option<String>,
+    /// The post that it is about.
+    #[oai(skip_serializing_if_is_none)]
+    pub post_id: Option<Uuid>,
+    /// The title of that post, as it was then.
+    #[oai(skip_serializing_if_is_none)]
+    pub post_title: Option<String>,
+    /// Why staff did it.
+    #[oai(skip_serializing_if_is_none)]
+    pub reason: Option<String>,
 }
 
 /// How many notifications are new.
@@ -80,6 +89,9 @@ impl From<rows::Notification> for Notification {
                 device_name: details.device_name,
                 user_agent: details.user_agent,
                 ip_address: details.ip_address,
+                post_id: details.post_id,
+                post_title: details.post_title,
+                reason: details.reason,
             },
             read_at: row.read_at,
             created_at: row.created_at,
@@ -189,6 +201,9 @@ impl Example for NotificationDetails {
             device_name: Some("Ada's phone".to_owned()),
             user_agent: Some("Shop/1.4 (iOS 19)".to_owned()),
             ip_address: Some("203.0.113.7".to_owned()),
+            post_id: Some(an_id()),
+            post_title: Some("On the Analytical Engine".to_owned()),
+            reason: Some("It names people who have not agreed.".to_owned()),
         }
     }
 }

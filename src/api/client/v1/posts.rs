@@ -3,6 +3,10 @@
 mod own;
 mod post;
 mod publishing;
+mod reactions;
+mod reports;
+mod revisions;
+mod search;
 
 use std::sync::Arc;
 
@@ -36,6 +40,10 @@ use crate::{
 pub use own::OwnPostsApi;
 use post::{Post, PostAuthor, PostSummary, a_body, a_tag, a_title, an_id};
 pub use publishing::PublishingApi;
+pub use reactions::ReactionsApi;
+pub use reports::PostReportsApi;
+pub use revisions::RevisionsApi;
+pub use search::SearchApi;
 
 /// A new post, which only its author sees until it is published.
 #[derive(Debug, Object)]

@@ -11,7 +11,7 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use super::Tag;
+use super::{Tag, pictures};
 use crate::{
     api::{
         auth::{ClientAuth, Never, RecentClientAuth},
@@ -43,6 +43,9 @@ pub struct CurrentUser {
     /// By whose clock the person lives (IANA); absent when unknown.
     #[oai(skip_serializing_if_is_none)]
     pub time_zone: Option<String>,
+    /// The person's picture: a path of this server; absent where there is none.
+    #[oai(skip_serializing_if_is_none)]
+    pub avatar_url: Option<String>,
     /// Whether the address has been verified.
     pub email_verified: bool,
     /// When the account is erased, because the person wants it; absent otherwise.
@@ -62,6 +65,7 @@ impl From<User> for CurrentUser {
             name: user.name,
             locale: user.locale,
             time_zone: user.time_zone,
+            avatar_url: user.avatar_id.map(pictures::url),
             deletion_due_at: user.deletion_due_at,
             email_verified: user.email_verified_at.is_some(),
             created_at: user.created_at,
@@ -228,6 +232,7 @@ impl Example for CurrentUser {
             name: Some("Ada".to_owned()),
             locale: Some("en-GB".to_owned()),
             time_zone: Some("Europe/London".to_owned()),
+            avatar_url: Some(pictures::url(Uuid::nil())),
             deletion_due_at: Some(DateTime::UNIX_EPOCH),
             email_verified: true,
             created_at: DateTime::UNIX_EPOCH,

@@ -5,7 +5,7 @@ use poem_openapi::{Enum, Object, types::Example};
 use uuid::Uuid;
 
 use crate::{
-    api::types::TagName,
+    api::{same::same, types::TagName},
     db::posts::{self as rows, PostState},
 };
 
@@ -83,30 +83,14 @@ pub struct PostSummary {
     pub tags: Vec<String>,
     /// When it was published.
     pub published_at: DateTime<Utc>,
+    /// How many users like it, at most a minute ago.
+    pub likes: i64,
+    /// How many comments there are, at most a minute ago.
+    pub comments: i64,
 }
 
-impl From<PostState> for PostStatus {
-    fn from(state: PostState) -> Self {
-        match state {
-            PostState::Draft => Self::Draft,
-            PostState::Scheduled => Self::Scheduled,
-            PostState::Published => Self::Published,
-            PostState::Hidden => Self::Hidden,
-            PostState::Deleted => Self::Deleted,
-        }
-    }
-}
-
-impl From<PostStatus> for PostState {
-    fn from(status: PostStatus) -> Self {
-        match status {
-            PostStatus::Draft => Self::Draft,
-            PostStatus::Scheduled => Self::Scheduled,
-            PostStatus::Published => Self::Published,
-            PostStatus::Hidden => Self::Hidden,
-            PostStatus::Deleted => Self::Deleted,
-        }
-    }
+same! {
+    PostStatus = PostState: Draft, Scheduled, Published, Hidden, Deleted;
 }
 
 impl From<rows::Post> for Post {
@@ -138,6 +122,8 @@ impl From<rows::FeedPost> for PostSummary {
             excerpt: post.excerpt,
             tags: post.tags,
             published_at: post.published_at,
+            likes: post.like_count,
+            comments: post.comment_count,
         }
     }
 }
@@ -204,6 +190,8 @@ impl Example for PostSummary {
             excerpt: an_excerpt(),
             tags: vec![a_tag().0],
             published_at: DateTime::UNIX_EPOCH,
+            likes: 12,
+            comments: 3,
         }
     }
 }

@@ -604,7 +604,6 @@ diesel::joinable!(admin_roles -> roles (role_id));
 diesel::joinable!(admin_sessions -> admins (account_id));
 diesel::joinable!(admin_totp -> admins (admin_id));
 diesel::joinable!(file_spaces -> users (user_id));
-diesel::joinable!(files -> users (owner_id));
 diesel::joinable!(invitation_roles -> invitations (invitation_id));
 diesel::joinable!(invitation_roles -> roles (role_id));
 diesel::joinable!(invitations -> admins (invited_by));

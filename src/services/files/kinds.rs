@@ -65,7 +65,8 @@ impl FileType {
     }
 }
 
-/// UTF-8, but for a character that the end cuts off, without control characters but those of lines and columns.
+/// UTF-8, but for a character that the end cuts off, without control characters but those of lines and columns, and no
+/// markup, of which browsers run some.
 fn is_text(start: &[u8]) -> bool {
     let text = match std::str::from_utf8(start) {
         Ok(text) => text,
@@ -74,9 +75,10 @@ fn is_text(start: &[u8]) -> bool {
         }
         Err(_) => return false,
     };
-    text.chars().all(|character| {
-        !character.is_control() || matches!(character, '\t' | '\n' | '\r' | '\u{c}')
-    })
+    let is_markup =
+        text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('<');
+    let is_plain = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r' | '\u{c}');
+    !is_markup && text.chars().all(is_plain)
 }
 
 #[cfg(test)]

@@ -244,7 +244,7 @@ async fn send_canaries(program: &Program, tokens: &BTreeMap<&str, String>, id: &
             let query = format!("?{CANARY}={CANARY}&{}", query.join("&"));
             let bodies = [
                 body.clone(),
-                body.clone().map(|mut body| {
+                body.clone().filter(Value::is_object).map(|mut body| {
                     body[CANARY] = json!(CANARY);
                     body
                 }),

@@ -9,6 +9,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use rustix::process::Signal;
 use twofold::{
+    adapters::redis::Kept,
     db::Origin,
     services::{
         Code, ServiceError,
@@ -77,7 +78,7 @@ async fn start(db: &TestDb, redis: Option<&Redis>) -> TestApp {
 async fn is_well(app: &TestApp) {
     hears(app).await;
     let redis = &app.core.redis;
-    wait(async || redis.as_ref().is_none_or(|redis| redis.is_connected()).then_some(())).await;
+    wait(async || redis.as_ref().is_none_or(Kept::is_connected).then_some(())).await;
 }
 
 #[tokio::test]

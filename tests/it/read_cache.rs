@@ -257,6 +257,20 @@ async fn what_fails_is_not_kept_and_what_was_given_up_is_taken_over() {
 }
 
 #[tokio::test]
+async fn what_another_version_has_stored_in_another_shape_is_loaded_anew() {
+    let db = TestDb::create().await;
+    let (app, source) = (start(&db, None).await, Source::default());
+    let text = || async { Ok(Loaded { value: Some("a text".to_owned()), tags: Vec::new() }) };
+    let stored = app.core.cache.get_or_load(&Key::new("number", "a"), text).await.expect("read");
+    assert_eq!(stored.as_deref(), Some("a text"));
+    source.value.store(1, SeqCst);
+    for _ in 0..2 {
+        assert_eq!(source.read(&app, "a").await, Some(1));
+    }
+    assert_eq!(source.loads(), 1);
+}
+
+#[tokio::test]
 async fn what_is_found_is_counted() {
     let db = TestDb::create().await;
     let (app, source) = (start(&db, None).await, Source::default());

@@ -169,15 +169,17 @@ impl Cache {
                 return Ok(load().await?.value);
             }
         };
-        if let Some(entry) = self.stored(store, key).await {
-            self.count(key, "hit");
-            flight.land(entry.clone());
-            return parse(&entry);
-        }
-        if let Some(entry) = self.claimed(store, key).await {
-            self.count(key, "shared");
-            flight.land(entry.clone());
-            return parse(&entry);
+        let found = match self.stored(store, key).await {
+            Some(entry) => Some((entry, "hit")),
+            None => self.claimed(store, key).await.map(|entry| (entry, "shared")),
+        };
+        // Another version of the program may have stored it in another shape.
+        if let Some((entry, outcome)) = found
+            && let Ok(value) = parse(&entry)
+        {
+            self.count(key, outcome);
+            flight.land(entry);
+            return Ok(value);
         }
         self.count(key, "miss");
         let (moment, pulse) = (self.clock.moment(), self.bus.pulse());

@@ -5,9 +5,12 @@ mod managed;
 mod of_author;
 mod search;
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
 use diesel::{dsl, pg::Pg, prelude::*};
 use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -54,7 +57,7 @@ fn author_name() -> _ {
 }
 
 /// A post.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, Deserialize)]
 #[diesel(table_name = posts, check_for_backend(Pg))]
 pub struct Post {
     pub id: Uuid,
@@ -89,6 +92,16 @@ pub struct Post {
 pub enum PostKey {
     Id(Uuid),
     Slug(String),
+}
+
+/// No slug can be read as an identifier.
+impl fmt::Display for PostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Slug(slug) => slug.fmt(f),
+        }
+    }
 }
 
 /// What a new row needs: a draft.

@@ -39,8 +39,9 @@ impl Handler for AddCounts {
     async fn run(self, context: Context) -> Result<(), JobError> {
         /// Takes some tens of milliseconds.
         const AT_ONCE: i64 = 5000;
+        let Context { core, origin, .. } = &context;
         while !context.is_cancelled() {
-            if reactions::add_counts(&context.core, AT_ONCE).await? == 0 {
+            if reactions::add_counts(core, origin, AT_ONCE).await? == 0 {
                 break;
             }
         }

@@ -75,6 +75,7 @@ mod overload;
 mod pages;
 mod passwords;
 mod pool;
+mod post_cache;
 mod post_counts;
 mod post_html;
 mod post_lists;

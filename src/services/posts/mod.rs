@@ -1,6 +1,7 @@
 //! Posts: what everybody reads, and what their authors do with them.
 
 pub mod bin;
+mod kept;
 pub mod moderation;
 pub mod publishing;
 pub mod reactions;
@@ -23,10 +24,12 @@ use crate::db::{
     tags::{self, Tag},
 };
 
+pub use kept::tell_of_authors;
+
 /// For how long an author can restore a deleted post.
 pub const BIN: TimeDelta = TimeDelta::days(30);
 
-/// One page of the published posts that match: one statement.
+/// One page of the published posts that match: from the cache, or by one statement.
 ///
 /// # Errors
 /// [`Code::ValidationFailed`] for a cursor of another list.
@@ -36,8 +39,7 @@ pub async fn feed(
     request: ListRequest<FeedSort>,
 ) -> Result<Listed<FeedPost>> {
     let reading = core.cursors.start(request, filter)?;
-    let mut conn = core.db.conn().await?;
-    let rows = posts::feed(&mut conn, filter, &reading.window).await?;
+    let rows = kept::feed(core, filter, &reading.window).await?;
     reading.finish(rows, None)
 }
 
@@ -81,13 +83,13 @@ pub async fn of_author(
     reading.finish(rows, None)
 }
 
-/// One post, as `viewer` may see it: what is published, and what is their own.
+/// One post, as `viewer` may see it: what is published, and what is their own. It comes from the cache, or by one
+/// statement.
 ///
 /// # Errors
 /// [`Code::NotFound`].
 pub async fn get(core: &Core, viewer: Option<Uuid>, key: &PostKey) -> Result<Post> {
-    let mut conn = core.db.conn().await?;
-    let found = posts::find(&mut conn, key).await?;
+    let found = kept::find(core, key).await?;
     Ok(found.filter(|post| is_visible(post, viewer)).ok_or(Code::NotFound)?)
 }
 
@@ -134,6 +136,7 @@ pub async fn create(
         updated_at: now,
     };
     let post = posts::insert(&mut tx, new).await?;
+    kept::tell_of_new(core, &mut tx, &post).await?;
     tx.commit().await?;
     Ok(post)
 }
@@ -164,13 +167,12 @@ pub async fn update(
     };
     let (html, excerpt) = rendered.map(|it| (it.html, it.excerpt)).unzip();
     let mut tx = core.db.begin(origin).await?;
-    let now = tx.now;
     let present = lock_own(&mut tx, author_id, id).await?;
     expected.check(&present)?;
     revisions::keep(core, &mut tx, &present, &edit).await?;
     let Edit { title, body, tags } = edit;
     let changes = PostChanges { title, body, html, excerpt, tags, ..PostChanges::default() };
-    let post = posts::change(&mut tx, id, changes, now).await?;
+    let post = kept::change(core, &mut tx, &present, changes).await?;
     tx.commit().await?;
     Ok(post)
 }
@@ -188,7 +190,7 @@ async fn change(
     let now = tx.now;
     let present = lock_own(&mut tx, author_id, id).await?;
     expected.check(&present)?;
-    let post = posts::change(&mut tx, id, decide(&present, now)?, now).await?;
+    let post = kept::change(core, &mut tx, &present, decide(&present, now)?).await?;
     publishing::order(core, &mut tx, &present, &post).await?;
     tx.commit().await?;
     Ok(post)

@@ -2,11 +2,14 @@
 
 use uuid::Uuid;
 
-use super::super::{
-    Code, Core, Expected, Result,
-    audit::{self, Action, Entry, Subject},
-    cursors::{ListRequest, Listed},
-    notices::{Notice, Notify},
+use super::{
+    super::{
+        Code, Core, Expected, Result,
+        audit::{self, Action, Entry, Subject},
+        cursors::{ListRequest, Listed},
+        notices::{Notice, Notify},
+    },
+    kept,
 };
 use crate::db::{
     Origin, Tx,
@@ -61,7 +64,7 @@ pub async fn hide(
         hidden_reason: Some(Some(reason.to_owned())),
         ..PostChanges::default()
     };
-    let post = posts::change(&mut tx, id, changes, now).await?;
+    let post = kept::change(core, &mut tx, &present, changes).await?;
     let decision = Decision { state: ReportState::Resolved, by: origin.actor.admin_id(), now };
     post_reports::decide(&mut tx, Which::OfPost(id), decision).await?;
     let entry = Entry::new(Action::PostHidden, Subject::Post(id)).because(reason);
@@ -84,14 +87,13 @@ pub async fn restore(
     reason: &str,
 ) -> Result<Post> {
     let mut tx = core.db.begin(origin).await?;
-    let now = tx.now;
     let present = lock(&mut tx, id, expected).await?;
     if present.hidden_at.is_none() {
         return Err(Code::PostInOtherState.into());
     }
     let changes =
         PostChanges { hidden_at: Some(None), hidden_reason: Some(None), ..PostChanges::default() };
-    let post = posts::change(&mut tx, id, changes, now).await?;
+    let post = kept::change(core, &mut tx, &present, changes).await?;
     let entry = Entry::new(Action::PostRestored, Subject::Post(id)).because(reason);
     audit::record(core, &mut tx, entry.changed(&present, &post)).await?;
     let title = post.title.clone();
@@ -114,6 +116,7 @@ pub async fn erase(
     let mut tx = core.db.begin(origin).await?;
     let post = lock(&mut tx, id, expected).await?;
     posts::erase(&mut tx, id).await?;
+    kept::tell_of_gone(core, &mut tx, id).await?;
     let entry = Entry::new(Action::PostErased, Subject::Post(id)).because(reason);
     audit::record(core, &mut tx, entry.removed(&post)).await?;
     let (title, reason) = (post.title.clone(), reason.to_owned());

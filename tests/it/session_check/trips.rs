@@ -36,7 +36,7 @@ async fn a_known_session_takes_no_statement_and_at_most_one_trip_to_redis() {
             "client" => claims(&a, token).sid,
             _ => a.core.staff_sessions.authenticate(&a.core, token).await.expect("open").claims.sid,
         };
-        let key = format!("twofold:session:{surface}:{sid}");
+        let key = format!("twofold:test:session:{surface}:{sid}");
         wait(async || (redis.ask::<i64>("EXISTS", &[&key]).await == 1).then_some(())).await;
         who(&b, 0, 1).await;
         who(&b, 0, 0).await;

@@ -31,6 +31,7 @@ pub mod migrations;
 pub mod notifications;
 pub mod open_sessions;
 mod pool;
+pub mod post_attachments;
 pub mod post_comments;
 pub mod post_counts;
 pub mod post_likes;

@@ -77,6 +77,7 @@ mod passwords;
 mod pool;
 mod post_cache;
 mod post_counts;
+mod post_files;
 mod post_html;
 mod post_lists;
 mod posts;

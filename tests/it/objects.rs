@@ -67,6 +67,13 @@ async fn make(app: &TestApp, operation: &str) -> Uuid {
             change.json(json!({"title": "Still mine"})).send().await.data();
             id
         }
+        "get_attachment_download" => {
+            let (id, token) = (draft(app).await, login(app, OWNER).await);
+            let file = Stage::of(app, token.clone()).ready("image/png", PNG).await;
+            let change = app.request(Method::PATCH, &format!("/api/v1/posts/{id}"));
+            change.bearer(&token).json(json!({"attachment_ids": [file]})).send().await.data();
+            id
+        }
         "delete_comment" => {
             let (post, token) = (draft(app).await, login(app, OWNER).await);
             let path = format!("/api/v1/posts/{post}/comments");
@@ -105,6 +112,12 @@ async fn revision(app: &TestApp, id: &str, token: &str) -> String {
     let path = format!("/api/v1/posts/{id}/revisions");
     let found = app.get(&path).bearer(token).send().await.json();
     found["data"]["items"][0]["id"].as_str().unwrap_or(UNKNOWN).to_owned()
+}
+
+/// The file that comes with an object, if there is one.
+async fn attachment(app: &TestApp, id: &str, token: &str) -> String {
+    let found = app.get(&format!("/api/v1/posts/{id}")).bearer(token).send().await.json();
+    found["data"]["attachments"][0]["id"].as_str().unwrap_or(UNKNOWN).to_owned()
 }
 
 /// What a request for an operation brings, where it must bring something.
@@ -164,6 +177,9 @@ async fn c16_another_users_object_is_not_there() {
                 // Time passes while it is looked for: sessions are read anew then.
                 if path.contains("{revision_id}") {
                     path = path.replace("{revision_id}", &revision(&app, id, &owner).await);
+                }
+                if path.contains("{file_id}") {
+                    path = path.replace("{file_id}", &attachment(&app, id, &owner).await);
                 }
                 let request = app.request(method.clone(), &path).bearer(token);
                 let request = match (at.as_str(), body(&app, at)) {

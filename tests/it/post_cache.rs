@@ -1,6 +1,6 @@
 //! Posts by way of the cache: what a change costs, and that no process answers with what was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::TimeDelta;
 use reqwest::Method;
@@ -79,10 +79,10 @@ impl Process {
     /// What anybody reads there.
     async fn read(&self, path: &str) -> Value {
         let answer = self.stage.send("", Method::GET, path, Value::Null).await;
-        match answer.status {
-            404 => Value::Null,
-            _ => answer.data(),
-        }
+        let mut data = if answer.status == 404 { Value::Null } else { answer.data() };
+        // Each process of a test has secrets of its own.
+        data.as_object_mut().and_then(|page| page.shift_remove("next_cursor"));
+        data
     }
 
     async fn add_counts(&self) {
@@ -102,22 +102,21 @@ struct Reads<'a> {
 }
 
 impl Reads<'_> {
-    /// What takes a statement.
-    async fn cold(&self) -> BTreeSet<&'static str> {
-        let mut cold = BTreeSet::new();
+    /// What takes statements, and how many.
+    async fn cold(&self) -> BTreeMap<&'static str, usize> {
+        let mut cold = BTreeMap::new();
         for (name, path) in &self.paths {
             hears(&self.process.stage.app).await;
             let (count, _) = self.statements.of(self.process.read(path)).await;
-            assert!(count <= 1, "{name}: {count}");
-            if count == 1 {
-                cold.insert(*name);
+            if count > 0 {
+                cold.insert(*name, count);
             }
         }
         cold
     }
 
-    /// Does these, one after the other. A process that hasn't heard anything for a while reads anew what it needn't, so there
-    /// are some tries; but not to read what has changed is never right.
+    /// Does these, one after the other. A process that hasn't heard anything for a while reads anew what it needn't, and does
+    /// what it does from time to time, so there are some tries; but not to read what has changed is never right.
     async fn cost(&self, acts: &[Act<'_>]) {
         let mut missing: BTreeSet<usize> = (0..acts.len()).collect();
         for _ in 0..5 {
@@ -128,9 +127,10 @@ impl Reads<'_> {
                 if path.ends_with("/like") {
                     self.process.add_counts().await;
                 }
-                let (cold, expected) = (self.cold().await, expected.iter().copied().collect());
-                assert!(cold.is_superset(&expected), "{path} {body}: {cold:?} {expected:?}");
-                if cold == expected {
+                let cold = self.cold().await;
+                let has = expected.iter().all(|name| cold.contains_key(name));
+                assert!(has, "{path} {body}: {cold:?} {expected:?}");
+                if cold == expected.iter().map(|name| (*name, 1)).collect() {
                     missing.remove(&index);
                 }
             }

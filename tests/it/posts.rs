@@ -18,6 +18,12 @@ pub struct Stage {
     pub bob: String,
 }
 
+impl std::borrow::Borrow<TestApp> for Stage {
+    fn borrow(&self) -> &TestApp {
+        &self.app
+    }
+}
+
 impl Stage {
     pub async fn set() -> Self {
         let mut app = TestApp::start().await;

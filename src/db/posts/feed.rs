@@ -28,6 +28,8 @@ pub struct FeedPost {
     pub excerpt: String,
     #[diesel(deserialize_as = Texts)]
     pub tags: Vec<String>,
+    /// The file that is shown with it.
+    pub cover_id: Option<Uuid>,
     #[diesel(select_expression = posts::published_at.assume_not_null())]
     pub published_at: DateTime<Utc>,
     /// As of the last minute: see `post_counts`.

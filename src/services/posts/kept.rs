@@ -1,6 +1,6 @@
 //! Posts by way of the cache: what is kept, what it was made of, and what to tell when that changes.
 //!
-//! A post is made of its row and its author's name. So is a page of the feed, of each of its posts; and it is made of
+//! A post is made of its row, its author's name, and its files. So is a page of the feed, of each of its posts; and it is made of
 //! which posts there are: of all, of a tag or of an author. A post that comes changes the pages of what it belongs to; one
 //! that goes, the pages that it is on.
 
@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::super::{
     Core, Result, ServiceError,
     cache::{Change, Key, Loaded},
+    files::removal,
 };
 use crate::db::{
     Tx,
@@ -51,7 +52,11 @@ pub(super) async fn find(core: &Core, key: &PostKey) -> Result<Option<Post>> {
     let load = || async {
         let value = posts::find(&mut *core.db.conn().await?, key).await?;
         let tags = match &value {
-            Some(post) => vec![of_post(post.id), of_author(post.author_id)],
+            Some(post) => {
+                let attached = post.attachments.iter().map(|file| file.id);
+                let files = attached.chain(post.cover_id).map(removal::tag);
+                files.chain([of_post(post.id), of_author(post.author_id)]).collect()
+            }
             None => vec![of_post(key)],
         };
         Ok(Loaded { value, tags })
@@ -70,13 +75,15 @@ pub(super) async fn feed(
     let name = serde_json::to_string(&place).map_err(ServiceError::internal)?;
     let load = || async {
         let posts = posts::feed(&mut *core.db.conn().await?, filter, window).await?;
-        let all = match (filter.author_id, &filter.tag) {
-            (Some(id), _) => by_author(id),
-            (None, Some(tag)) => of_tag(tag),
+        // What comes to an author's posts with a tag comes to all with it.
+        let all = match (&filter.tag, filter.author_id) {
+            (Some(tag), _) => of_tag(tag),
+            (None, Some(id)) => by_author(id),
             (None, None) => FEED.to_owned(),
         };
         let authors: BTreeSet<Uuid> = posts.iter().map(|post| post.author_id).collect();
-        let tags = posts.iter().map(|post| with_post(post.id));
+        let covers = posts.iter().filter_map(|post| post.cover_id).map(removal::tag);
+        let tags = posts.iter().map(|post| with_post(post.id)).chain(covers);
         let tags = tags.chain(authors.into_iter().map(of_author)).chain([all]).collect();
         Ok(Loaded { value: Some(posts), tags })
     };
@@ -165,6 +172,8 @@ mod tests {
             hidden_at: None,
             hidden_reason: None,
             deleted_at: None,
+            cover_id: None,
+            attachments: Vec::new(),
             created_at: DateTime::UNIX_EPOCH,
             updated_at: DateTime::UNIX_EPOCH,
         }

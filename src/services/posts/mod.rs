@@ -1,6 +1,7 @@
 //! Posts: what everybody reads, and what their authors do with them.
 
 pub mod bin;
+pub mod files;
 mod kept;
 pub mod moderation;
 pub mod publishing;
@@ -16,7 +17,7 @@ use super::{
     markdown::{self, Rendered},
 };
 use crate::db::{
-    Origin, Tx,
+    Origin, Tx, post_attachments,
     posts::{
         self, AuthorFilter, AuthorPost, AuthorSort, FeedFilter, FeedPost, FeedSort, FoundSort,
         NewPost, Post, PostChanges, PostKey, PostStage, PostState,
@@ -107,20 +108,27 @@ pub(super) async fn require_visible(tx: &mut Tx, viewer: Uuid, id: Uuid) -> Resu
     Ok(found.filter(|post| is_visible(post, Some(viewer))).ok_or(Code::NotFound)?)
 }
 
+/// What an author writes.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub title: String,
+    pub body: String,
+    pub tags: Vec<String>,
+    /// One of the author's files for this purpose, as are those that come with the post.
+    pub cover_id: Option<Uuid>,
+    pub attachment_ids: Vec<Uuid>,
+}
+
 /// Writes a draft.
 ///
 /// # Errors
-/// [`Code::ValidationFailed`] for a text that can't be rendered.
-pub async fn create(
-    core: &Core,
-    origin: &Origin,
-    author_id: Uuid,
-    title: &str,
-    body: &str,
-    tags: &[String],
-) -> Result<Post> {
+/// [`Code::ValidationFailed`] for a text that can't be rendered or files that the author doesn't have,
+/// [`Code::FileNotReady`].
+pub async fn create(core: &Core, origin: &Origin, author_id: Uuid, draft: &Draft) -> Result<Post> {
+    let Draft { title, body, tags, cover_id, attachment_ids } = draft;
     let Rendered { html, excerpt } = markdown::render("body", body).await?;
     let mut tx = core.db.begin(origin).await?;
+    files::require(&mut tx, author_id, *cover_id, attachment_ids).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
     let new = NewPost {
         id,
@@ -131,11 +139,16 @@ pub async fn create(
         html,
         excerpt,
         tags,
+        cover_id: *cover_id,
         stage: PostStage::Draft,
         created_at: now,
         updated_at: now,
     };
-    let post = posts::insert(&mut tx, new).await?;
+    let mut post = posts::insert(&mut tx, new).await?;
+    if !attachment_ids.is_empty() {
+        post_attachments::set(&mut tx, id, attachment_ids, now).await?;
+        post = posts::lock(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    }
     kept::tell_of_new(core, &mut tx, &post).await?;
     tx.commit().await?;
     Ok(post)
@@ -147,12 +160,16 @@ pub struct Edit {
     pub title: Option<String>,
     pub body: Option<String>,
     pub tags: Option<Vec<String>>,
+    /// `Some(None)`: no cover.
+    pub cover_id: Option<Option<Uuid>>,
+    pub attachment_ids: Option<Vec<Uuid>>,
 }
 
 /// Changes what the author wrote. The address stays.
 ///
 /// # Errors
-/// [`Code::NotFound`], [`Code::PreconditionFailed`], or [`Code::ValidationFailed`] for a text that can't be rendered.
+/// [`Code::NotFound`], [`Code::PreconditionFailed`], [`Code::ValidationFailed`] for a text that can't be rendered or files
+/// that the author doesn't have, or [`Code::FileNotReady`].
 pub async fn update(
     core: &Core,
     origin: &Origin,
@@ -170,8 +187,15 @@ pub async fn update(
     let present = lock_own(&mut tx, author_id, id).await?;
     expected.check(&present)?;
     revisions::keep(core, &mut tx, &present, &edit).await?;
-    let Edit { title, body, tags } = edit;
-    let changes = PostChanges { title, body, html, excerpt, tags, ..PostChanges::default() };
+    let Edit { title, body, tags, cover_id, attachment_ids } = edit;
+    let attached = attachment_ids.as_deref().unwrap_or_default();
+    files::require(&mut tx, author_id, cover_id.flatten(), attached).await?;
+    if attachment_ids.is_some() {
+        let now = tx.now;
+        post_attachments::set(&mut tx, id, attached, now).await?;
+    }
+    let changes =
+        PostChanges { title, body, html, excerpt, tags, cover_id, ..PostChanges::default() };
     let post = kept::change(core, &mut tx, &present, changes).await?;
     tx.commit().await?;
     Ok(post)

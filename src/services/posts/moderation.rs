@@ -9,10 +9,11 @@ use super::{
         cursors::{ListRequest, Listed},
         notices::{Notice, Notify},
     },
-    kept,
+    kept, reactions,
 };
 use crate::db::{
     Origin, Tx,
+    post_comments::{self, CommentFilter, CommentSort, PostComment},
     post_reports::{self, Decision, ReportState, Which},
     posts::{self, ListedPost, Post, PostChanges, PostFilter, PostKey, PostSort},
 };
@@ -121,6 +122,32 @@ pub async fn erase(
     audit::record(core, &mut tx, entry.removed(&post)).await?;
     let (title, reason) = (post.title.clone(), reason.to_owned());
     tell(core, &mut tx, &post, Notice::PostErased { title, reason }).await?;
+    Ok(tx.commit().await?)
+}
+
+/// One page of the comments on a post, in whatever state it is: two statements.
+///
+/// # Errors
+/// [`Code::NotFound`] for the post, or [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn comments(
+    core: &Core,
+    post_id: Uuid,
+    request: ListRequest<CommentSort>,
+) -> Result<Listed<PostComment>> {
+    let filter = CommentFilter { post_id: get(core, post_id).await?.id };
+    reactions::listed(core, filter, request).await
+}
+
+/// Deletes a comment.
+///
+/// # Errors
+/// [`Code::NotFound`].
+pub async fn delete_comment(core: &Core, origin: &Origin, id: Uuid, reason: &str) -> Result<()> {
+    let mut tx = core.db.begin(origin).await?;
+    let found = post_comments::delete(&mut tx, id).await?;
+    let (post_id, comment) = found.ok_or(Code::NotFound)?;
+    let entry = Entry::new(Action::PostCommentDeleted, Subject::Post(post_id)).because(reason);
+    audit::record(core, &mut tx, entry.removed(&comment)).await?;
     Ok(tx.commit().await?)
 }
 

@@ -65,6 +65,15 @@ pub async fn comments(
     request: ListRequest<CommentSort>,
 ) -> Result<Listed<PostComment>> {
     let filter = CommentFilter { post_id: get(core, viewer, key).await?.id };
+    listed(core, filter, request).await
+}
+
+/// One page of the comments that match: one statement.
+pub(super) async fn listed(
+    core: &Core,
+    filter: CommentFilter,
+    request: ListRequest<CommentSort>,
+) -> Result<Listed<PostComment>> {
     let reading = core.cursors.start(request, &filter)?;
     let mut conn = core.db.conn().await?;
     let rows = post_comments::list(&mut conn, filter, &reading.window).await?;

@@ -1,6 +1,6 @@
 //! Pictures for everybody, and files that come by way of the server.
 
-use std::io::Cursor;
+use std::{borrow::Borrow, io::Cursor};
 
 use chrono::TimeDelta;
 use image::{ImageFormat, Rgb, RgbImage};
@@ -19,7 +19,7 @@ on_both!(
 const AVATAR: &str = "/api/v1/users/me/avatar";
 const SECRET: &[u8] = b"59.9139 N 10.7522 E";
 
-fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+pub fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let picture =
         RgbImage::from_fn(width, height, |x, _| Rgb([if x < width / 2 { 255 } else { 0 }, 0, 90]));
     let mut bytes = Cursor::new(Vec::new());
@@ -41,9 +41,9 @@ fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-impl Stage {
+impl<A: Borrow<TestApp>> Stage<A> {
     /// A picture that is uploaded, once something has become of it.
-    async fn processed(&self, purpose: &str, kind: &str, bytes: &[u8]) -> Value {
+    pub async fn processed(&self, purpose: &str, kind: &str, bytes: &[u8]) -> Value {
         let body =
             json!({"name": "me", "content_type": kind, "size": bytes.len(), "purpose": purpose});
         let created = self.announce(body).await.data();
@@ -56,7 +56,9 @@ impl Stage {
         })
         .await
     }
+}
 
+impl Stage {
     async fn set_avatar(&self, id: &Value) -> Answer {
         let request = self.app.request(Method::PUT, AVATAR).json(json!({"file_id": id}));
         request.bearer(&self.token).send().await

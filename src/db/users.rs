@@ -248,21 +248,20 @@ pub async fn set_deletion_due(
         .await
 }
 
-/// Locks up to `limit` users who are to be deleted by now.
+/// Up to `limit` users who are to be deleted by now.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn lock_due_for_deletion(
+pub async fn due_for_deletion(
     conn: &mut Conn,
     now: DateTime<Utc>,
     limit: i64,
-) -> QueryResult<Vec<User>> {
+) -> QueryResult<Vec<Uuid>> {
     users::table
         .filter(users::deletion_due_at.le(now))
         .order_by(users::deletion_due_at)
         .limit(limit)
-        .select(User::as_select())
-        .for_update()
+        .select(users::id)
         .load(conn)
         .await
 }
@@ -277,12 +276,12 @@ pub async fn delete_unverified(conn: &mut Conn, id: Uuid) -> QueryResult<()> {
     Ok(())
 }
 
-/// Deletes users with all that is theirs alone.
+/// Deletes a user with all that is theirs alone.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn delete(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<usize> {
-    diesel::delete(users::table.filter(users::id.eq_any(ids))).execute(conn).await
+pub async fn delete(conn: &mut Conn, id: Uuid) -> QueryResult<usize> {
+    diesel::delete(users::table.find(id)).execute(conn).await
 }
 
 /// Stores the same password hashed anew.

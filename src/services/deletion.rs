@@ -54,32 +54,44 @@ pub async fn cancel(core: &Core, origin: &Origin, user_id: Uuid) -> Result<User>
     Ok(changed)
 }
 
-/// Erases up to `limit` accounts whose time of grace is over, and returns how many: their rows, what hangs on
-/// them (sessions, codes, factors, notifications, mails), their files, jobs that name them, and what the audit log tells of
-/// them beyond that something was done. Answers kept for an
-/// `Idempotency-Key` name nobody, and go within a day.
+/// Erases up to `limit` accounts whose time of grace is over, each by itself, and returns how many: their rows, what hangs
+/// on them (sessions, codes, factors, notifications, mails, posts), their files, jobs that name them, and what the audit log
+/// tells of them beyond that something was done. Answers kept for an `Idempotency-Key` name nobody, and go within a day.
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails for any of them; the others are erased.
 pub async fn erase_due(core: &Core, origin: &Origin, limit: i64) -> Result<usize> {
+    let now = core.clock.now();
+    let due = users::due_for_deletion(&mut *core.db.conn().await?, now, limit).await?;
+    let (mut erased, mut failed) = (0, None);
+    for id in due {
+        match erase(core, origin, id).await {
+            Ok(is_erased) => erased += usize::from(is_erased),
+            // It keeps no other account from being erased.
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(erased), Err)
+}
+
+/// Erases one account, if it is still to be.
+async fn erase(core: &Core, origin: &Origin, user_id: Uuid) -> Result<bool> {
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
-    let due = users::lock_due_for_deletion(&mut tx, now, limit).await?;
-    let ids: Vec<Uuid> = due.iter().map(|user| user.id).collect();
-    if ids.is_empty() {
-        return Ok(0);
+    let user = users::lock(&mut tx, user_id).await?;
+    if user.and_then(|user| user.deletion_due_at).is_none_or(|due| due > now) {
+        return Ok(false);
     }
+    let ids = [user_id];
     control::delete_of_users(&mut tx, &ids).await?;
     removal::delete_of(core, &mut tx, &ids).await?;
-    let erased = users::delete(&mut tx, &ids).await?;
+    users::delete(&mut tx, user_id).await?;
     posts::tell_of_authors(core, &mut tx, &ids).await?;
     audit_logs::erase_details(&mut tx, &ids, now).await?;
-    for user_id in ids {
-        core.client_sessions.check.changes(&mut tx, user_id);
-        let entry = Entry::new(audit::Action::UserErased, Subject::User(user_id));
-        audit::record(core, &mut tx, entry).await?;
-        core.jobs.publish(core, &mut tx, &UserErased { user_id }).await?;
-    }
+    core.client_sessions.check.changes(&mut tx, user_id);
+    let entry = Entry::new(audit::Action::UserErased, Subject::User(user_id));
+    audit::record(core, &mut tx, entry).await?;
+    core.jobs.publish(core, &mut tx, &UserErased { user_id }).await?;
     tx.commit().await?;
-    Ok(erased)
+    Ok(true)
 }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
-use twofold::jobs;
+use twofold::{db::Origin, jobs, services::deletion};
 
 use crate::support::{TestApp, TestDb, app::PASSWORD, cluster::connect, http::Answer, wait};
 
@@ -140,6 +140,33 @@ async fn an_erased_account_leaves_nothing_and_takes_nothing_else_along() {
     // The address is free again.
     app.post("/api/v1/auth/register", body).send().await.assert_done();
     app.code_for(ADA).await;
+}
+
+#[tokio::test]
+async fn an_account_that_can_not_be_erased_keeps_no_other_from_it() {
+    let db = TestDb::create().await;
+    let mut app = TestApp::builder().database_url(&db.url).start().await;
+    for email in [ADA, BOB] {
+        let token = app.user_token(email).await;
+        assert_eq!(delete(&app, &token).await.status, 204);
+        app.clock.advance(TimeDelta::minutes(1));
+    }
+    let sql = connect(&db.url).await;
+    sql.batch_execute(
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS
+             $$ BEGIN RAISE EXCEPTION 'not this one'; END $$;
+         CREATE TRIGGER refuse BEFORE DELETE ON users FOR EACH ROW
+             WHEN (OLD.email = 'ada@example.com') EXECUTE FUNCTION refuse()",
+    )
+    .await
+    .expect("made");
+    app.clock.advance(TimeDelta::days(365));
+    let origin = Origin::system("test");
+    deletion::erase_due(&app.core, &origin, 10).await.expect_err("the first one");
+    let rows = sql.query("SELECT email FROM users", &[]).await.expect("found");
+    assert_eq!(rows.iter().map(|row| row.get(0)).collect::<Vec<&str>>(), [ADA]);
+    sql.batch_execute("DROP TRIGGER refuse ON users").await.expect("dropped");
+    assert_eq!(deletion::erase_due(&app.core, &origin, 10).await.expect("erased"), 1);
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ use twofold::{
 
 use crate::{
     posts::{Stage, text},
+    read_cache::is_well,
     session_check::hears,
     support::{TestApp, TestDb, app::ADMIN, redis::Redis, statements::Statements, wait},
 };
@@ -314,6 +315,9 @@ async fn c28_whatever_is_done_to_posts_all_processes_answer_right() {
     assert_eq!(all.right.read(&path("")).await["status"], "published");
     all.agree("what was due").await;
 
+    all.act(ADMIN, post.clone(), &format!("{STAFF}/{two}/delete"), reason.clone()).await;
+    assert_eq!(all.right.read(&format!("{POSTS}/{two}")).await, Value::Null);
+
     // Redis hangs, forgets and dies.
     redis.signal(Signal::STOP);
     for title in ["Deux", "Zwei"] {
@@ -324,9 +328,12 @@ async fn c28_whatever_is_done_to_posts_all_processes_answer_right() {
     redis.ask::<()>("FLUSHALL", &[]).await;
     all.act(ADMIN, post.clone(), &staff("/hide"), reason.clone()).await;
     redis.kill();
-    all.act(ADMIN, post.clone(), &staff("/restore"), reason.clone()).await;
-    all.act(ADMIN, post.clone(), &format!("{STAFF}/{two}/delete"), reason).await;
-    assert_eq!(all.right.read(&format!("{POSTS}/{two}")).await, Value::Null);
+    all.act(ADMIN, post.clone(), &staff("/restore"), reason).await;
+    redis.start_again().await;
+    for process in &all.two {
+        is_well(&process.stage.app).await;
+    }
+    all.agree("what it has again").await;
 
     // An account goes with all that it wrote.
     let process = all.next();

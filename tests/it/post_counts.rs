@@ -8,7 +8,7 @@ use twofold::db::Origin;
 
 use crate::{
     posts::{Stage, text, titles},
-    support::wait,
+    support::{cluster::connect, wait},
 };
 
 const POSTS: &str = "/api/v1/posts";
@@ -256,4 +256,21 @@ async fn the_posts_that_fit_best_are_found_first() {
     assert_eq!(other.await.faults(), [("cursor".to_owned(), "invalid_cursor".to_owned())]);
     let without = stage.send("", Method::GET, &format!("{POSTS}/search"), Value::Null).await;
     assert_eq!(without.faults(), [("q".to_owned(), "required".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_goes_with_a_post_is_counted_at_once() {
+    let stage = Stage::set().await;
+    let id = stage.published("Liked", &[]).await;
+    for token in [&stage.ada, &stage.bob] {
+        stage.send(token, Method::PUT, &format!("{POSTS}/{id}/like"), Value::Null).await.data();
+        stage.comment(token, &id, "Fine.").await;
+    }
+    stage.add_up().await;
+    let sql = connect(stage.app.database_url()).await;
+    sql.execute("DELETE FROM posts WHERE id::text = $1", &[&id]).await.expect("deleted");
+    let changes = "SELECT likes, comments FROM post_count_changes ORDER BY likes";
+    let rows = sql.query(changes, &[]).await.expect("found");
+    let counts: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!(counts, [(-2, 0), (0, -2)], "a row for all likes, and one for all comments");
 }

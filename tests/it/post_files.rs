@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     files::{self, FILES, PDF, PNG},
     posts::{Stage as Users, text},
+    session_check::hears,
     support::http::Answer,
 };
 
@@ -177,6 +178,7 @@ async fn a_file_that_is_deleted_comes_with_no_post_any_more() {
     let id = stage.published("Shown", &[]).await;
     stage.patch(&id, json!({"cover_id": cover, "attachment_ids": [one, two]})).await.data();
     // From now on it is known.
+    hears(&stage.app).await;
     assert_eq!(ids(&stage.read("", &id).await.data()), [one.clone(), two.clone()]);
     assert!(stage.list(POSTS).await.get("cover_url").is_some());
     assert_eq!(stage.files.delete(&one).await, 204);

@@ -75,7 +75,7 @@ async fn start(db: &TestDb, redis: Option<&Redis>) -> TestApp {
     app
 }
 
-async fn is_well(app: &TestApp) {
+pub async fn is_well(app: &TestApp) {
     hears(app).await;
     let redis = &app.core.redis;
     wait(async || redis.as_ref().is_none_or(Kept::is_connected).then_some(())).await;
@@ -157,6 +157,40 @@ async fn of_a_thousand_who_ask_at_once_in_two_processes_one_loads() {
         join_all((0..1000).map(|_| source.read(&alone, "a"))).await.iter().all(Option::is_some)
     );
     assert_eq!(source.loads(), 1);
+}
+
+#[tokio::test]
+async fn of_those_who_ask_while_it_changes_or_nothing_is_heard_hardly_any_loads() {
+    let db = TestDb::create().await;
+    let (mut app, source) = (start(&db, None).await, Source::default());
+    source.write(&app, 1, tag()).await;
+    let reads = join_all((0..1000).map(|_| source.read(&app, "a")));
+    let change = async {
+        // The first one is loading.
+        wait(async || (source.loads.load(SeqCst) > 0).then_some(())).await;
+        source.write(&app, 2, tag()).await;
+    };
+    assert!(tokio::join!(reads, change).0.iter().all(Option::is_some));
+    assert_eq!(source.read(&app, "a").await, Some(2));
+    assert!(
+        source.loads() <= 3,
+        "one before the change, one after it, and what was kept of neither"
+    );
+    app.stop_background().await;
+    app.clock.advance(TimeDelta::seconds(1));
+    join_all((0..1000).map(|_| source.read(&app, "a"))).await;
+    assert!(source.loads() <= 2);
+}
+
+#[tokio::test]
+async fn who_can_not_load_leaves_it_to_other_processes() {
+    let (redis, db) = (Redis::start().await, TestDb::create().await);
+    let app = start(&db, Some(&redis)).await;
+    let fail = || async { Err::<Loaded<usize>, _>(ServiceError::from(Code::Unavailable)) };
+    let key = Key::new("number", "a");
+    app.core.cache.get_or_load(&key, fail).await.expect_err("failed");
+    let claimed = redis.ask::<Vec<String>>("KEYS", &["*:claim"]).await;
+    assert!(claimed.is_empty(), "{claimed:?}");
 }
 
 #[tokio::test]

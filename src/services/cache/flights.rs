@@ -21,7 +21,8 @@ pub enum Boarded<T> {
 
 /// Held by who does it. Dropped without an outcome, whoever waits learns that there is none.
 pub struct Flight<T> {
-    key: String,
+    /// `None`: it is under way no more.
+    key: Option<String>,
     outcome: watch::Sender<Option<T>>,
     flights: Arc<Mutex<UnderWay<T>>>,
 }
@@ -44,20 +45,31 @@ impl<T: Clone> Flights<T> {
         }
         let (sender, receiver) = watch::channel(None);
         under_way.insert(key.to_owned(), receiver);
-        Boarded::First(Flight { key: key.to_owned(), outcome: sender, flights: self.0.clone() })
+        Boarded::First(Flight {
+            key: Some(key.to_owned()),
+            outcome: sender,
+            flights: self.0.clone(),
+        })
     }
 }
 
 impl<T> Flight<T> {
-    /// Hands the outcome to all who wait.
-    pub fn land(self, outcome: T) {
+    /// Hands the outcome to all who wait. Who asks from then on begins anew.
+    pub fn land(mut self, outcome: T) {
+        self.end();
         self.outcome.send_replace(Some(outcome));
+    }
+
+    fn end(&mut self) {
+        if let Some(key) = self.key.take() {
+            lock(&self.flights).remove(&key);
+        }
     }
 }
 
 impl<T> Drop for Flight<T> {
     fn drop(&mut self) {
-        lock(&self.flights).remove(&self.key);
+        self.end();
     }
 }
 

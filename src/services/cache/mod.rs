@@ -74,8 +74,9 @@ pub struct Loaded<T> {
 /// As it is stored.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 struct Entry {
+    /// `None`: it can't be told whether it counts any more.
     #[serde(flatten)]
-    read: ReadAt,
+    read: Option<ReadAt>,
     /// The process that read it, and when by its own clock, in microseconds since it was started.
     process: u64,
     micros: u64,
@@ -156,8 +157,7 @@ impl Cache {
         T: Serialize + DeserializeOwned,
         F: Future<Output = Result<Loaded<T>>>,
     {
-        // Without either of them a change wouldn't be heard of.
-        let (Some(store), Some(_)) = (&self.store, self.bus.pulse()) else {
+        let Some(store) = &self.store else {
             self.count(key, "bypassed");
             return Ok(load().await?.value);
         };
@@ -172,44 +172,59 @@ impl Cache {
                 return Ok(load().await?.value);
             }
         };
-        let found = match self.stored(store, key).await {
-            Some(entry) => Some((entry, "hit")),
-            None => self.claimed(store, key).await.map(|entry| (entry, "shared")),
-        };
+        // Without a pulse a change wouldn't be heard of.
+        let hears = self.bus.pulse().is_some();
+        let (found, claim) = if hears { self.look(store, key).await } else { (None, None) };
         // Another version of the program may have stored it in another shape.
         if let Some((entry, outcome)) = found
             && let Ok(value) = parse(&entry)
         {
             self.count(key, outcome);
             flight.land(entry);
+            if let Some(claim) = claim {
+                claim.release(store).await;
+            }
             return Ok(value);
         }
-        self.count(key, "miss");
+        self.count(key, if hears { "miss" } else { "bypassed" });
         let (moment, pulse) = (self.clock.moment(), self.bus.pulse());
-        let loaded = load().await?;
-        let Some(pulse) = pulse else { return Ok(loaded.value) };
-        let entry = Entry {
-            read: read_at(&pulse, moment),
-            process: self.process,
-            micros: self.micros(moment),
-            tags: loaded.tags,
-            value: serde_json::to_string(&loaded.value).map_err(ServiceError::internal)?,
-        };
-        self.keep(store, key, &entry, loaded.value.is_some()).await;
-        flight.land(entry);
-        Ok(loaded.value)
+        let loaded = load().await;
+        if let (Ok(loaded), Some(pulse)) = (&loaded, &pulse) {
+            let entry = self.entry(loaded, Some(read_at(pulse, moment)), moment)?;
+            self.keep(store, key, &entry, loaded.value.is_some()).await;
+            flight.land(entry);
+        } else if let Ok(loaded) = &loaded {
+            flight.land(self.entry(loaded, None, moment)?);
+        }
+        if let Some(claim) = claim {
+            claim.release(store).await;
+        }
+        Ok(loaded?.value)
+    }
+
+    fn entry<T: Serialize>(
+        &self,
+        loaded: &Loaded<T>,
+        read: Option<ReadAt>,
+        moment: Instant,
+    ) -> Result<Entry> {
+        let value = serde_json::to_string(&loaded.value).map_err(ServiceError::internal)?;
+        let (process, micros, tags) = (self.process, self.micros(moment), loaded.tags.clone());
+        Ok(Entry { read, process, micros, tags, value })
     }
 
     /// The turn to get the value, or instead what somebody else has got meanwhile; `Err(None)`: nothing that counts.
     async fn board(&self, key: &Key) -> Result<Flight<Entry>, Option<Entry>> {
-        // Once more where who had the turn has gone away, but no queue of all who fail one after another.
-        for _ in 0..2 {
+        // What began before this one asked may have been read before a change that it has to know of. What begins from then
+        // on is as good as its own. There is no queue of all who fail one after another.
+        for is_new in [false, true] {
             match self.flights.board(&key.text) {
                 Boarded::First(flight) => return Ok(flight),
                 Boarded::Waiting(waiting) => {
-                    if let Some(entry) = waiting.landed().await {
-                        // It may have been read before a change that this one knows of.
-                        return Err(Some(entry).filter(|entry| self.counts(key, entry)));
+                    if let Some(entry) = waiting.landed().await
+                        && (is_new || self.counts(key, &entry))
+                    {
+                        return Err(Some(entry));
                     }
                 }
             }
@@ -217,23 +232,33 @@ impl Cache {
         Err(None)
     }
 
+    /// What is stored, or what another process stores that is just loading it; else it is for this one to load, which may
+    /// have a claim to it.
+    async fn look(
+        &self,
+        store: &Store,
+        key: &Key,
+    ) -> (Option<(Entry, &'static str)>, Option<Claim>) {
+        if let Some(entry) = self.stored(store, key).await {
+            return (Some((entry, "hit")), None);
+        }
+        let (mut claim, asked) = (Claim::of(store, key).await, Instant::now());
+        while claim.is_none() && asked.elapsed() < CLAIM {
+            tokio::time::sleep(LOOK).await;
+            if let Some(entry) = self.stored(store, key).await {
+                return (Some((entry, "shared")), None);
+            }
+            claim = Claim::of(store, key).await;
+        }
+        // Whoever had it before may have stored it just now.
+        (self.stored(store, key).await.map(|entry| (entry, "shared")), claim)
+    }
+
     /// The entry of a key, if it counts.
     async fn stored(&self, store: &Store, key: &Key) -> Option<Entry> {
         let bytes = store.get(&name(key)).await.ok()??;
         let entry = serde_json::from_slice(&bytes).ok()?;
         self.counts(key, &entry).then_some(entry)
-    }
-
-    /// Waits, if another process loads the value, for what it stores; `None`: it is for this one to load.
-    async fn claimed(&self, store: &Store, key: &Key) -> Option<Entry> {
-        let (claim, asked) = (format!("{}:claim", name(key)), Instant::now());
-        while !store.claim(&claim, CLAIM).await.unwrap_or(true) && asked.elapsed() < CLAIM {
-            tokio::time::sleep(LOOK).await;
-            if let Some(entry) = self.stored(store, key).await {
-                return Some(entry);
-            }
-        }
-        self.stored(store, key).await
     }
 
     /// Stores an entry, for a time that differs, so that what was stored together doesn't end together.
@@ -244,27 +269,26 @@ impl Cache {
         let Ok(bytes) = serde_json::to_vec(entry) else { return };
         // Without it the value is loaded again.
         let _ = store.set(&name(key), &bytes, life).await;
-        let _ = store.delete(&format!("{}:claim", name(key))).await;
     }
 
     /// Whether a change of what it was made of would have been heard of, and none was.
     fn counts(&self, key: &Key, entry: &Entry) -> bool {
         let now = self.clock.moment();
-        let Some(pulse) = self.bus.pulse() else { return false };
-        if !entry.read.is_covered(&pulse, now, self.life) {
+        let (Some(pulse), Some(read)) = (self.bus.pulse(), entry.read) else { return false };
+        if !read.is_covered(&pulse, now, self.life) {
             return false;
         }
         let names = entry.tags.iter().map(|tag| Change::Tag(tag.clone()).name());
         let names: Vec<String> = names.chain(prefixes(&key.text)).collect();
         let last = self.changes.last(names.iter().map(String::as_str));
-        last.is_none_or(|last| self.was_read_after(&last, entry))
+        last.is_none_or(|last| self.was_read_after(&last, entry, read))
     }
 
-    fn was_read_after(&self, change: &Noted, entry: &Entry) -> bool {
+    fn was_read_after(&self, change: &Noted, entry: &Entry, read: ReadAt) -> bool {
         if entry.process == self.process {
             self.micros(change.moment) < entry.micros
         } else {
-            change.database_time.is_some_and(|time| time < entry.read.read_at)
+            change.database_time.is_some_and(|time| time < read.read_at)
         }
     }
 
@@ -275,6 +299,27 @@ impl Cache {
 
     fn count(&self, key: &Key, outcome: &'static str) {
         self.reads.get_or_create(&Read { kind: key.kind, outcome }).inc();
+    }
+}
+
+/// For a while it is for this process to load a value, and for no other one.
+struct Claim {
+    name: String,
+    since: Instant,
+}
+
+impl Claim {
+    /// If nobody else has it. Where Redis doesn't say, everybody has.
+    async fn of(store: &Store, key: &Key) -> Option<Self> {
+        let (name, since) = (format!("{}:claim", name(key)), Instant::now());
+        store.claim(&name, CLAIM).await.unwrap_or(true).then_some(Self { name, since })
+    }
+
+    /// Lets others have it, unless it is theirs by now.
+    async fn release(self, store: &Store) {
+        if self.since.elapsed() < CLAIM {
+            let _ = store.delete(&self.name).await;
+        }
     }
 }
 

@@ -427,6 +427,7 @@ diesel::table! {
         search -> Tsvector,
         like_count -> Int8,
         comment_count -> Int8,
+        number -> Nullable<Int8>,
     }
 }
 
@@ -596,6 +597,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    word_count_changes (id) {
+        id -> Uuid,
+        post_id -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    words (name) {
+        name -> Text,
+        post_count -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(admin_login_challenges -> admins (admin_id));
 diesel::joinable!(admin_password_resets -> admins (admin_id));
 diesel::joinable!(admin_recovery_codes -> admins (admin_id));
@@ -673,4 +692,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     user_sessions,
     user_totp,
     users,
+    word_count_changes,
+    words,
 );

@@ -35,6 +35,9 @@ impl Stage {
             .expect("added")
             > 0
         {}
+        while twofold::services::posts::words::count(&self.app.core, 2).await.expect("counted") > 0
+        {
+        }
     }
 
     async fn tags(&self, query: &str) -> Vec<(String, i64)> {
@@ -222,6 +225,8 @@ async fn the_posts_that_fit_best_are_found_first() {
         stage.published(title, &[]).await;
     }
     stage.draft("Secret cats", &[]).await;
+    assert!(stage.found("q=cat").await.is_empty(), "nobody knows how words begin yet");
+    stage.add_up().await;
     assert_eq!(stage.found("q=cats").await, ["Cats, cats and dogs", "Of cats"]);
     assert_eq!(stage.found("q=CAT").await, ["Cats, cats and dogs", "Of cats"], "as it is typed");
     assert_eq!(stage.found("q=cats%20dog").await, ["Cats, cats and dogs"]);
@@ -251,4 +256,40 @@ async fn the_posts_that_fit_best_are_found_first() {
     assert_eq!(other.await.faults(), [("cursor".to_owned(), "invalid_cursor".to_owned())]);
     let without = stage.send("", Method::GET, &format!("{POSTS}/search"), Value::Null).await;
     assert_eq!(without.faults(), [("q".to_owned(), "required".to_owned())]);
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_word_stands_for_the_words_of_most_posts() {
+    let stage = Stage::set().await;
+    // 51 words, of which one is in two posts.
+    let words = |range: std::ops::Range<u32>| {
+        range.map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ")
+    };
+    for title in [words(10..35), words(35..61)] {
+        stage.published(&title, &[]).await;
+    }
+    let twice = stage.published("w60", &[]).await;
+    stage.draft("wless", &[]).await;
+    stage.add_up().await;
+    assert_eq!(stage.found("q=w").await.len(), 3);
+    assert_eq!(stage.found("q=w60").await.len(), 2);
+    let edit = async |title: &str| {
+        let path = format!("{POSTS}/{twice}");
+        stage
+            .send(&stage.ada, Method::PATCH, &path, json!({"title": title, "body": "x"}))
+            .await
+            .data();
+        stage.add_up().await;
+    };
+    // What only comes in the 51st place is found in full, as is the beginning itself where it is a word.
+    edit("w61").await;
+    assert_eq!(stage.found("q=w").await.len(), 2);
+    assert_eq!(stage.found("q=w61").await, ["w61"]);
+    edit("w").await;
+    assert_eq!(stage.found("q=w").await.len(), 3);
+    assert!(stage.found("q=wl").await.is_empty(), "of a draft");
+    stage.act(&twice, "unpublish").await.data();
+    assert_eq!(stage.found("q=w").await.len(), 2);
+    stage.act(&twice, "publish").await.data();
+    assert_eq!(stage.found("q=w").await.len(), 3);
 }

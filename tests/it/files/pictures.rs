@@ -19,7 +19,7 @@ on_both!(
 const AVATAR: &str = "/api/v1/users/me/avatar";
 const SECRET: &[u8] = b"59.9139 N 10.7522 E";
 
-fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
+pub fn picture(width: u32, height: u32, format: ImageFormat) -> Vec<u8> {
     let picture =
         RgbImage::from_fn(width, height, |x, _| Rgb([if x < width / 2 { 255 } else { 0 }, 0, 90]));
     let mut bytes = Cursor::new(Vec::new());
@@ -37,13 +37,13 @@ fn telling() -> Vec<u8> {
     [&jpeg[..2], b"\xff\xe1", &length, &exif, &jpeg[2..], b"<script>alert(1)</script>"].concat()
 }
 
-fn holds(bytes: &[u8], part: &[u8]) -> bool {
+pub fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
 impl Stage {
     /// A picture that is uploaded, once something has become of it.
-    async fn processed(&self, purpose: &str, kind: &str, bytes: &[u8]) -> Value {
+    pub async fn processed(&self, purpose: &str, kind: &str, bytes: &[u8]) -> Value {
         let body =
             json!({"name": "me", "content_type": kind, "size": bytes.len(), "purpose": purpose});
         let created = self.announce(body).await.data();

@@ -59,7 +59,8 @@ fn text(value: &Value) -> &str {
 
 fn rate(size: u64, started: Instant) -> String {
     let took = started.elapsed();
-    format!("{took:.1?}, {:.0} MB/s", (size / 1_000_000) as f64 / took.as_secs_f64())
+    let megabytes = f64::from(u32::try_from(size / 1_000_000).expect("less than a petabyte"));
+    format!("{took:.1?}, {:.0} MB/s", megabytes / took.as_secs_f64())
 }
 
 impl User {

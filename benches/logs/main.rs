@@ -30,7 +30,7 @@ const LINES: u64 = 500_000;
 const UNDER_WAY: u64 = 50_000;
 const TARGET: f64 = 50_000.0;
 
-const STREAM: &str = "twofold:logs";
+const STREAM: &str = "twofold:development:logs";
 
 #[tokio::main]
 async fn main() {

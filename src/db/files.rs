@@ -124,6 +124,15 @@ pub async fn find_own(conn: &mut Conn, owner_id: Uuid, id: Uuid) -> QueryResult<
     own.select(File::as_select()).first(conn).await.optional()
 }
 
+/// Those of these files that are a user's own; nobody deletes them until the transaction ends.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn hold_own(conn: &mut Conn, owner_id: Uuid, ids: &[Uuid]) -> QueryResult<Vec<File>> {
+    let own = files::table.filter(files::id.eq_any(ids)).filter(files::owner_id.eq(owner_id));
+    own.select(File::as_select()).for_key_share().load(conn).await
+}
+
 /// A file, whoever's it is.
 ///
 /// # Errors

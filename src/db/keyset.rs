@@ -3,6 +3,7 @@
 //! With it page 10,000 costs what page 1 costs, and rows that come or go repeat no other.
 
 mod sql;
+mod times;
 
 use chrono::{DateTime, Utc};
 use diesel::{pg::Pg, query_builder::QueryFragment};
@@ -10,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use sql::{Behind, Order};
+pub use times::{before, since};
 
 /// What one row has in a sorted column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SortValue {
+    /// Sorted as the lowest value.
     Null,
     Number(i64),
     Text(String),
@@ -23,6 +26,8 @@ pub enum SortValue {
 
 /// A type of field that a list can be sorted by.
 pub trait SortField {
+    /// The lowest value of the type, in SQL. An index of a column that may hold NULL has this in its place.
+    const LOWEST: &'static str;
     /// Whether the column may hold NULL.
     const IS_NULLABLE: bool = false;
 
@@ -31,17 +36,26 @@ pub trait SortField {
 }
 
 macro_rules! sort_fields {
-    ($($type:ty => $variant:ident),+) => {
+    ($($type:ty => $variant:ident, $lowest:literal;)+) => {
         $(impl SortField for $type {
+            const LOWEST: &'static str = $lowest;
+
             fn sort_value(&self) -> SortValue {
                 SortValue::$variant(self.to_owned().into())
             }
         })+
     };
 }
-sort_fields!(i32 => Number, i64 => Number, String => Text, DateTime<Utc> => Time, Uuid => Id);
+sort_fields! {
+    i32 => Number, "'-2147483648'";
+    i64 => Number, "'-9223372036854775808'";
+    String => Text, "''";
+    DateTime<Utc> => Time, "'-infinity'";
+    Uuid => Id, "'00000000-0000-0000-0000-000000000000'";
+}
 
 impl<T: SortField> SortField for Option<T> {
+    const LOWEST: &'static str = T::LOWEST;
     const IS_NULLABLE: bool = true;
 
     fn sort_value(&self) -> SortValue {
@@ -54,7 +68,8 @@ pub struct Column<R> {
     /// What callers call it.
     pub name: &'static str,
     sql: &'static (dyn QueryFragment<Pg> + Send + Sync),
-    is_nullable: bool,
+    /// What stands for NULL, where there may be one.
+    lowest: Option<&'static str>,
     value: fn(&R) -> SortValue,
 }
 
@@ -67,7 +82,8 @@ impl<R> Column<R> {
         _field: fn(&R) -> &T,
         value: fn(&R) -> SortValue,
     ) -> Self {
-        Self { name, sql, is_nullable: T::IS_NULLABLE, value }
+        let lowest = if T::IS_NULLABLE { Some(T::LOWEST) } else { None };
+        Self { name, sql, lowest, value }
     }
 }
 

@@ -31,6 +31,7 @@ pub mod migrations;
 pub mod notifications;
 pub mod open_sessions;
 mod pool;
+pub mod post_attachments;
 pub mod post_comments;
 pub mod post_counts;
 pub mod post_likes;
@@ -75,7 +76,7 @@ pub type Conn = diesel_async::AsyncPgConnection;
 macro_rules! text_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
         $(#[$meta])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, diesel::expression::AsExpression, diesel::deserialize::FromSqlRow)]
         #[diesel(sql_type = diesel::sql_types::Text)]
         pub enum $name { $($(#[$variant_meta])* #[serde(rename = $text)] $variant),+ }
 

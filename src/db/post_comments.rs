@@ -86,6 +86,18 @@ pub async fn list(
         .await
 }
 
+/// Deletes a comment, and returns it and the post that it was said to.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn delete(conn: &mut Conn, id: Uuid) -> QueryResult<Option<(Uuid, PostComment)>> {
+    diesel::delete(post_comments::table.find(id))
+        .returning((post_comments::post_id, PostComment::as_returning()))
+        .get_result(conn)
+        .await
+        .optional()
+}
+
 /// Deletes a comment that this user wrote, or that was said to a post of theirs; `false` when there is none.
 ///
 /// # Errors

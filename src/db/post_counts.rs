@@ -49,38 +49,48 @@ pub async fn reactions(
     .optional()
 }
 
+/// A post whose counts have changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct CountedPost {
+    #[diesel(sql_type = SqlUuid)]
+    pub id: Uuid,
+    /// How many changes of it were added.
+    #[diesel(sql_type = BigInt)]
+    pub changes: i64,
+}
+
 #[derive(QueryableByName)]
 struct Added {
     #[diesel(sql_type = BigInt)]
     rows: i64,
 }
 
-/// Adds up to `limit` changes to the counts of posts, and returns how many there were.
+/// Adds up to `limit` changes to the counts of posts, and returns of which ones.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn add_to_posts(conn: &mut Conn, limit: i64) -> QueryResult<i64> {
-    let added: Added = sql_query(
+pub async fn add_to_posts(conn: &mut Conn, limit: i64) -> QueryResult<Vec<CountedPost>> {
+    sql_query(
         "WITH taken AS (
              DELETE FROM post_count_changes WHERE ctid = ANY(ARRAY(
                  SELECT ctid FROM post_count_changes LIMIT $1 FOR UPDATE SKIP LOCKED))
              RETURNING post_id, likes, comments
          ), summed AS (
-             SELECT post_id, sum(likes) AS likes, sum(comments) AS comments FROM taken GROUP BY post_id
+             SELECT post_id, sum(likes) AS likes, sum(comments) AS comments, count(*) AS changes
+             FROM taken GROUP BY post_id
          ), added AS (
              UPDATE posts SET like_count = like_count + summed.likes,
                               comment_count = comment_count + summed.comments
              FROM summed WHERE posts.id = summed.post_id
          )
-         SELECT count(*) AS rows FROM taken",
+         SELECT post_id AS id, changes FROM summed",
     )
     .bind::<BigInt, _>(limit)
-    .get_result(conn)
-    .await?;
-    Ok(added.rows)
+    .load(conn)
+    .await
 }
 
-/// The same for tags.
+/// The same for tags; returns how many there were.
 ///
 /// # Errors
 /// When the statement fails.

@@ -5,13 +5,17 @@ mod managed;
 mod of_author;
 mod search;
 
+use std::fmt;
+
 use chrono::{DateTime, Utc};
-use diesel::{dsl, pg::Pg, prelude::*};
+use diesel::{dsl, expression::SqlLiteral, pg::Pg, prelude::*, sql_types::Jsonb};
 use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
     Conn,
+    post_attachments::{Attachment, Attachments, OF_POST},
     schema::{posts, users},
     text_enum,
     texts::Texts,
@@ -53,8 +57,13 @@ fn author_name() -> _ {
     users::table.filter(users::id.eq(posts::author_id)).select(users::name).single_value()
 }
 
+/// What comes with a post.
+fn attachments() -> SqlLiteral<Jsonb> {
+    dsl::sql(OF_POST)
+}
+
 /// A post.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, Deserialize)]
 #[diesel(table_name = posts, check_for_backend(Pg))]
 pub struct Post {
     pub id: Uuid,
@@ -80,6 +89,10 @@ pub struct Post {
     /// Why staff hide it.
     pub hidden_reason: Option<String>,
     pub deleted_at: Option<DateTime<Utc>>,
+    /// The file that is shown with it.
+    pub cover_id: Option<Uuid>,
+    #[diesel(select_expression = attachments(), select_expression_type = SqlLiteral<Jsonb>, deserialize_as = Attachments)]
+    pub attachments: Vec<Attachment>,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
 }
@@ -89,6 +102,16 @@ pub struct Post {
 pub enum PostKey {
     Id(Uuid),
     Slug(String),
+}
+
+/// No slug can be read as an identifier.
+impl fmt::Display for PostKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Slug(slug) => slug.fmt(f),
+        }
+    }
 }
 
 /// What a new row needs: a draft.
@@ -103,6 +126,7 @@ pub struct NewPost<'a> {
     pub html: String,
     pub excerpt: String,
     pub tags: &'a [String],
+    pub cover_id: Option<Uuid>,
     pub stage: PostStage,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
@@ -156,6 +180,7 @@ pub struct PostChanges {
     pub html: Option<String>,
     pub excerpt: Option<String>,
     pub tags: Option<Vec<String>>,
+    pub cover_id: Option<Option<Uuid>>,
     pub stage: Option<PostStage>,
     pub published_at: Option<Option<DateTime<Utc>>>,
     pub hidden_at: Option<Option<DateTime<Utc>>>,

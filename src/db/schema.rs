@@ -345,6 +345,16 @@ diesel::table! {
 }
 
 diesel::table! {
+    post_attachments (post_id, file_id) {
+        post_id -> Uuid,
+        file_id -> Uuid,
+        position -> Int4,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
     post_comments (id) {
         id -> Uuid,
         post_id -> Uuid,
@@ -427,6 +437,7 @@ diesel::table! {
         search -> Tsvector,
         like_count -> Int8,
         comment_count -> Int8,
+        cover_id -> Nullable<Uuid>,
         number -> Nullable<Int8>,
     }
 }
@@ -629,6 +640,8 @@ diesel::joinable!(invitations -> admins (invited_by));
 diesel::joinable!(job_attempts -> jobs (job_id));
 diesel::joinable!(mails -> users (user_id));
 diesel::joinable!(notifications -> users (user_id));
+diesel::joinable!(post_attachments -> files (file_id));
+diesel::joinable!(post_attachments -> posts (post_id));
 diesel::joinable!(post_comments -> posts (post_id));
 diesel::joinable!(post_comments -> users (author_id));
 diesel::joinable!(post_likes -> posts (post_id));
@@ -637,6 +650,7 @@ diesel::joinable!(post_reports -> admins (decided_by));
 diesel::joinable!(post_reports -> posts (post_id));
 diesel::joinable!(post_reports -> users (reporter_id));
 diesel::joinable!(post_revisions -> posts (post_id));
+diesel::joinable!(posts -> files (cover_id));
 diesel::joinable!(posts -> users (author_id));
 diesel::joinable!(user_activity -> users (user_id));
 diesel::joinable!(user_login_challenges -> users (user_id));
@@ -673,6 +687,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     mail_pace,
     mails,
     notifications,
+    post_attachments,
     post_comments,
     post_count_changes,
     post_likes,

@@ -41,13 +41,14 @@ impl Handler for AddCounts {
         const AT_ONCE: i64 = 5000;
         /// So does this: each has some hundreds of words.
         const POSTS_AT_ONCE: i64 = 100;
+        let Context { core, origin, .. } = &context;
         while !context.is_cancelled() {
-            if reactions::add_counts(&context.core, AT_ONCE).await? == 0 {
+            if reactions::add_counts(core, origin, AT_ONCE).await? == 0 {
                 break;
             }
         }
         while !context.is_cancelled() {
-            if words::count(&context.core, POSTS_AT_ONCE).await? == 0 {
+            if words::count(core, POSTS_AT_ONCE).await? == 0 {
                 break;
             }
         }

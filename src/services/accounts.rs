@@ -15,7 +15,7 @@ use super::{
     jobs::Job,
     limits::{Action, Who},
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
-    one_time_codes, second_factor,
+    one_time_codes, posts, second_factor,
     sign_in::{Device, lock_by_password},
     tallies,
 };
@@ -246,6 +246,9 @@ pub async fn update_profile(
     let user = users::update_profile(&mut tx, id, changes, now).await?;
     let entry = Entry::new(audit::Action::UserUpdated, Subject::User(id)).changed(&present, &user);
     audit::record(core, &mut tx, entry).await?;
+    if user.name != present.name {
+        posts::tell_of_authors(core, &mut tx, &[id]).await?;
+    }
     tx.commit().await?;
     Ok(user)
 }

@@ -7,6 +7,7 @@ use super::{
     audit::{self, Entry, Subject},
     events::{DeletionCancelled, DeletionRequested, UserErased},
     files::removal,
+    posts,
 };
 use crate::db::{
     Origin, audit_logs,
@@ -71,6 +72,7 @@ pub async fn erase_due(core: &Core, origin: &Origin, limit: i64) -> Result<usize
     control::delete_of_users(&mut tx, &ids).await?;
     removal::delete_of(core, &mut tx, &ids).await?;
     let erased = users::delete(&mut tx, &ids).await?;
+    posts::tell_of_authors(core, &mut tx, &ids).await?;
     audit_logs::erase_details(&mut tx, &ids, now).await?;
     for user_id in ids {
         core.client_sessions.check.changes(&mut tx, user_id);

@@ -155,25 +155,43 @@ async fn plan(app: &TestApp, sort: &str, behind: &User) -> String {
 async fn a_deep_page_reads_no_more_rows_than_it_shows() {
     // 1,000 users of each time: of an import, say.
     let (app, db) = app_with(
-        "INSERT INTO users (id, email, password_hash, status, created_at, updated_at)
-         SELECT gen_random_uuid(), n || '@example.com', 'x', 'active',
+        // A third of them without a name, a third without a sign-in.
+        "INSERT INTO users (id, email, name, password_hash, status, last_login_at, created_at, updated_at)
+         SELECT gen_random_uuid(), n || '@example.com', (ARRAY[NULL, 'Ada', 'Bob'])[1 + n % 3], 'x', 'active',
+                (ARRAY[NULL, timestamptz '2026-02-01', '2026-02-02'])[1 + n / 3 % 3],
                 timestamptz '2026-01-01' + make_interval(secs => n / 1000), timestamptz '2026-01-01'
          FROM generate_series(1, 100000) n;
          ANALYZE users",
     )
     .await;
-    let middle = "SELECT id::text FROM users ORDER BY created_at, id OFFSET 50500 LIMIT 1";
-    let row = connect(&db.url).await.query_one(middle, &[]).await.expect("one");
-    let id = row.get::<_, &str>(0).parse().expect("an id");
-    let user = users::get(&app.core, id).await.expect("the user");
-    for sort in ["-created_at", "created_at"] {
-        let plan = plan(&app, sort, &user).await;
-        assert!(plan.contains("using users_created_at"), "{plan}");
-        assert!(plan.contains("Index Cond: (ROW(created_at, id)"), "{plan}");
-        for costly in ["Sort", "Seq Scan", "Filter"] {
-            assert!(!plan.contains(costly), "{costly} in {plan}");
+    let database = connect(&db.url).await;
+    for (column, indexed) in [
+        ("created_at", "created_at"),
+        ("name", "COALESCE(name, "),
+        ("last_login_at", "COALESCE(last_login_at, "),
+    ] {
+        // Among those without a value, too.
+        for offset in [500, 50_500] {
+            let middle = format!(
+                "SELECT id::text FROM users ORDER BY {column} NULLS FIRST, id OFFSET {offset} LIMIT 1"
+            );
+            let row = database.query_one(&middle, &[]).await.expect("one");
+            let id = row.get::<_, &str>(0).parse().expect("an id");
+            let user = users::get(&app.core, id).await.expect("the user");
+            for sort in [format!("-{column}"), column.to_owned()] {
+                let plan = plan(&app, &sort, &user).await;
+                assert!(plan.contains(&format!("using users_{column}")), "{plan}");
+                assert!(plan.contains(&format!("Index Cond: (ROW({indexed}")), "{plan}");
+                for costly in ["Sort", "Seq Scan", "Filter"] {
+                    assert!(!plan.contains(costly), "{costly} in {plan}");
+                }
+            }
         }
     }
+    let middle = "SELECT id::text FROM users ORDER BY created_at, id OFFSET 50500 LIMIT 1";
+    let row = database.query_one(middle, &[]).await.expect("one");
+    let id = row.get::<_, &str>(0).parse().expect("an id");
+    let user = users::get(&app.core, id).await.expect("the user");
     // Up and down mixed, the index still begins at the place.
     let plan = plan(&app, "-created_at,email", &user).await;
     assert!(plan.contains("Index Cond: (created_at <="), "{plan}");

@@ -29,7 +29,7 @@ use crate::support::{
 /// How long what happens by itself may take.
 const LIMIT: Duration = Duration::from_secs(30);
 
-const STREAM: &str = "twofold:logs";
+const STREAM: &str = "twofold:development:logs";
 
 /// Each request is a try of a password.
 const MANY_TRIES: [(&str, &str); 2] = [

@@ -286,3 +286,40 @@ async fn one_post_of_a_bulk_action_that_fails_keeps_no_other_from_it() {
         stage.told().await;
     }
 }
+
+#[tokio::test]
+async fn staff_read_comments_on_any_post_and_delete_them_for_the_record() {
+    let stage = Stage::set().await;
+    let id = stage.users.published("Discussed", &[]).await;
+    let comments = format!("/api/v1/posts/{id}/comments");
+    for (token, body) in [(&stage.users.bob, "*First*"), (&stage.users.ada, "Second")] {
+        stage.users.send(token, Method::POST, &comments, json!({"body": body})).await.data();
+    }
+    stage.act(&id, "hide").await.data();
+    let list = async || stage.get(&format!("{POSTS}/{id}/comments")).await.data()["items"].clone();
+    let found = list().await;
+    assert_eq!(
+        (&found[0]["html"], &found[1]["body"]),
+        (&json!("<p><em>First</em></p>\n"), &json!("Second"))
+    );
+    assert_eq!(
+        (&found[0]["author_name"], found.as_array().map(Vec::len)),
+        (&json!("Ada"), Some(2))
+    );
+    stage.get(&format!("{POSTS}/{NOBODY}/comments")).await.assert_error(404, "not_found");
+
+    let delete = async |id: &str, body: Value| {
+        let path = format!("/api/v1/backoffice/comments/{id}");
+        stage.users.send(&stage.admin, Method::DELETE, &path, body).await
+    };
+    let (first, reason) = (text(&found[0]["id"]), json!({"reason": "Rude."}));
+    assert_eq!(delete(&first, json!({})).await.faults()[0].0, "reason");
+    assert_eq!(delete(&first, reason.clone()).await.status, 204);
+    delete(&first, reason).await.assert_error(404, "not_found");
+    assert_eq!(list().await.as_array().map(Vec::len), Some(1));
+    let path = "/api/v1/backoffice/audit-logs?action=post.comment_deleted";
+    let entries = stage.get(path).await.data();
+    let entry = &entries["items"][0];
+    assert_eq!((&entry["reason"], &entry["subject_id"]), (&json!("Rude."), &json!(id)), "{entry}");
+    assert_eq!(entry["before"], json!({"id": first}), "nothing of what was said");
+}

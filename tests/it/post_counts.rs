@@ -4,6 +4,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::{Value, json};
+use twofold::db::Origin;
 
 use crate::{
     posts::{Stage, text, titles},
@@ -30,9 +31,13 @@ impl Stage {
 
     /// Has the counts added up.
     async fn add_up(&self) {
-        while twofold::services::posts::reactions::add_counts(&self.app.core, 2)
-            .await
-            .expect("added")
+        while twofold::services::posts::reactions::add_counts(
+            &self.app.core,
+            &Origin::system("test"),
+            2,
+        )
+        .await
+        .expect("added")
             > 0
         {}
         while twofold::services::posts::words::count(&self.app.core, 2).await.expect("counted") > 0

@@ -10,11 +10,11 @@ use diesel::{
     sql_types::{BigInt, Bool, Text, Timestamptz, Uuid},
 };
 
-use super::{Key, SortValue};
+use super::{Column, Key, SortValue};
 
 type Sql<'a, 'b> = AstPass<'a, 'b, Pg>;
 
-/// ORDER BY. NULLs come last going down, first going up.
+/// ORDER BY. NULLs come last going down, first going up: they are the lowest values.
 pub struct Order<'a, R: 'static>(&'a [Key<R>]);
 
 /// Only rows behind a place, or all where there is none.
@@ -37,12 +37,8 @@ impl<R> QueryFragment<Pg> for Order<'_, R> {
         }
         for (index, key) in self.0.iter().enumerate() {
             out.push_sql(if index == 0 { "" } else { ", " });
-            key.column.sql.walk_ast(out.reborrow())?;
+            key.column.walk_ast(out.reborrow())?;
             out.push_sql(if key.descending { " DESC" } else { " ASC" });
-            // Said of other columns, it would keep PostgreSQL from walking an index.
-            if key.column.is_nullable {
-                out.push_sql(if key.descending { " NULLS LAST" } else { " NULLS FIRST" });
-            }
         }
         Ok(())
     }
@@ -60,10 +56,8 @@ impl<R> QueryFragment<Pg> for Behind<'_, R> {
             out.push_sql("TRUE");
             return Ok(());
         };
-        let is_uniform =
-            |key: &Key<R>| key.descending == first.descending && !key.column.is_nullable;
         out.push_sql("(");
-        if self.keys.iter().all(is_uniform) {
+        if self.keys.iter().all(|key| key.descending == first.descending) {
             self.compare_rows(place, first.descending, &mut out)?;
         } else {
             self.compare_in_turn(place, &mut out)?;
@@ -84,12 +78,12 @@ impl<R> Behind<'_, R> {
     ) -> QueryResult<()> {
         for (index, key) in self.keys.iter().enumerate() {
             out.push_sql(if index == 0 { "(" } else { ", " });
-            key.column.sql.walk_ast(out.reborrow())?;
+            key.column.walk_ast(out.reborrow())?;
         }
         out.push_sql(if descending { ") < (" } else { ") > (" });
-        for (index, value) in place.iter().enumerate() {
+        for (index, (key, value)) in self.keys.iter().zip(place).enumerate() {
             out.push_sql(if index == 0 { "" } else { ", " });
-            value.walk_ast(out.reborrow())?;
+            key.value(value, out)?;
         }
         out.push_sql(")");
         Ok(())
@@ -104,16 +98,17 @@ impl<R> Behind<'_, R> {
     ) -> QueryResult<()> {
         let mut steps = self.keys.iter().zip(place).peekable();
         if let Some((key, value)) = steps.peek() {
-            key.not_before(value, out)?;
+            key.compare(if key.descending { " <= " } else { " >= " }, value, out)?;
+            out.push_sql(" AND ");
         }
         let mut open = 0;
         while let Some((key, value)) = steps.next() {
             out.push_sql("(");
             open += 1;
-            key.behind(value, out)?;
+            key.compare(if key.descending { " < " } else { " > " }, value, out)?;
             if steps.peek().is_some() {
                 out.push_sql(" OR ");
-                key.same(value, out)?;
+                key.compare(" = ", value, out)?;
                 out.push_sql(" AND ");
             }
         }
@@ -129,58 +124,33 @@ impl<R> Key<R> {
         value: &'b SortValue,
         out: &mut Sql<'_, 'b>,
     ) -> QueryResult<()> {
-        self.column.sql.walk_ast(out.reborrow())?;
+        self.column.walk_ast(out.reborrow())?;
         out.push_sql(operator);
-        value.walk_ast(out.reborrow())
+        self.value(value, out)
     }
 
-    fn behind<'b>(&'b self, value: &'b SortValue, out: &mut Sql<'_, 'b>) -> QueryResult<()> {
-        match (value, self.descending) {
-            (SortValue::Null, true) => {
-                out.push_sql("FALSE");
-                Ok(())
-            }
-            (SortValue::Null, false) => self.compare(" IS NOT ", value, out),
-            (_, false) => self.compare(" > ", value, out),
-            (_, true) if self.column.is_nullable => {
-                out.push_sql("(");
-                self.compare(" < ", value, out)?;
-                out.push_sql(" OR ");
-                self.compare(" IS ", &SortValue::Null, out)?;
-                out.push_sql(")");
-                Ok(())
-            }
-            (_, true) => self.compare(" < ", value, out),
-        }
-    }
-
-    fn same<'b>(&'b self, value: &'b SortValue, out: &mut Sql<'_, 'b>) -> QueryResult<()> {
-        let operator = if *value == SortValue::Null { " IS " } else { " = " };
-        self.compare(operator, value, out)
-    }
-
-    /// Nothing where NULLs come behind, which one range of an index can't say.
-    fn not_before<'b>(&'b self, value: &'b SortValue, out: &mut Sql<'_, 'b>) -> QueryResult<()> {
-        if *value != SortValue::Null && !(self.descending && self.column.is_nullable) {
-            self.compare(if self.descending { " <= " } else { " >= " }, value, out)?;
-            out.push_sql(" AND ");
+    fn value<'b>(&'b self, value: &'b SortValue, out: &mut Sql<'_, 'b>) -> QueryResult<()> {
+        match value {
+            SortValue::Null => out.push_sql(self.column.lowest.unwrap_or("NULL")),
+            SortValue::Number(number) => out.push_bind_param::<BigInt, _>(number)?,
+            SortValue::Text(text) => out.push_bind_param::<Text, _>(text)?,
+            SortValue::Time(time) => out.push_bind_param::<Timestamptz, _>(time)?,
+            SortValue::Id(id) => out.push_bind_param::<Uuid, _>(id)?,
         }
         Ok(())
     }
 }
 
-impl QueryFragment<Pg> for SortValue {
+/// The column, in which the lowest value stands for NULL.
+impl<R> QueryFragment<Pg> for Column<R> {
     fn walk_ast<'b>(&'b self, mut out: Sql<'_, 'b>) -> QueryResult<()> {
-        match self {
-            Self::Null => {
-                out.push_sql("NULL");
-                Ok(())
-            }
-            Self::Number(number) => out.push_bind_param::<BigInt, _>(number),
-            Self::Text(text) => out.push_bind_param::<Text, _>(text),
-            Self::Time(time) => out.push_bind_param::<Timestamptz, _>(time),
-            Self::Id(id) => out.push_bind_param::<Uuid, _>(id),
-        }
+        let Some(lowest) = self.lowest else { return self.sql.walk_ast(out) };
+        out.push_sql("coalesce(");
+        self.sql.walk_ast(out.reborrow())?;
+        out.push_sql(", ");
+        out.push_sql(lowest);
+        out.push_sql(")");
+        Ok(())
     }
 }
 

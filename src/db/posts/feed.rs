@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use diesel::{dsl::sql, pg::Pg, prelude::*, sql_types::Bool};
 use diesel_async::RunQueryDsl;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::author_name;
@@ -16,7 +16,7 @@ use crate::db::{
 };
 
 /// A published post, as lists show it.
-#[derive(Debug, Clone, Queryable, Selectable)]
+#[derive(Debug, Clone, Queryable, Selectable, Serialize, Deserialize)]
 #[diesel(table_name = posts, check_for_backend(Pg))]
 pub struct FeedPost {
     pub id: Uuid,
@@ -28,6 +28,8 @@ pub struct FeedPost {
     pub excerpt: String,
     #[diesel(deserialize_as = Texts)]
     pub tags: Vec<String>,
+    /// The file that is shown with it.
+    pub cover_id: Option<Uuid>,
     #[diesel(select_expression = posts::published_at.assume_not_null())]
     pub published_at: DateTime<Utc>,
     /// As of the last minute: see `post_counts`.

@@ -15,7 +15,7 @@ use super::{PostState, author_name};
 use crate::db::{
     Conn,
     count::{self, Total},
-    keyset::{Window, sortable},
+    keyset::{self, Window, sortable},
     post_reports::ReportState,
     schema::{post_reports, posts},
     search::planned_anew,
@@ -108,10 +108,10 @@ fn matching(filter: &PostFilter) -> posts::BoxedQuery<'_, Pg> {
         query = query.filter(posts::created_at.lt(to));
     }
     if let Some(from) = filter.published_from {
-        query = query.filter(posts::published_at.ge(from));
+        query = query.filter(keyset::since("posts.published_at", from));
     }
     if let Some(to) = filter.published_to {
-        query = query.filter(posts::published_at.lt(to));
+        query = query.filter(keyset::before("posts.published_at", to));
     }
     query
 }

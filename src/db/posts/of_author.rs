@@ -24,6 +24,8 @@ pub struct AuthorPost {
     pub excerpt: String,
     #[diesel(deserialize_as = Texts)]
     pub tags: Vec<String>,
+    /// The file that is shown with it.
+    pub cover_id: Option<Uuid>,
     pub state: PostState,
     pub published_at: Option<DateTime<Utc>>,
     pub hidden_reason: Option<String>,

@@ -10,7 +10,7 @@ use super::{User, UserStatus};
 use crate::db::{
     Conn,
     count::{self, Total},
-    keyset::{Window, sortable},
+    keyset::{self, Window, sortable},
     schema::users,
     search::{Frequency, Matching, planned_anew},
 };
@@ -70,10 +70,10 @@ fn matching(filter: &UserFilter, frequency: Frequency) -> users::BoxedQuery<'_, 
         query = query.filter(users::created_at.lt(to));
     }
     if let Some(from) = filter.last_login_from {
-        query = query.filter(users::last_login_at.ge(from));
+        query = query.filter(keyset::since("users.last_login_at", from));
     }
     if let Some(to) = filter.last_login_to {
-        query = query.filter(users::last_login_at.lt(to));
+        query = query.filter(keyset::before("users.last_login_at", to));
     }
     query
 }

@@ -86,6 +86,7 @@ actions! {
     PostHidden = "post.hidden",
     PostRestored = "post.restored",
     PostErased = "post.erased",
+    PostCommentDeleted = "post.comment_deleted",
     ReportResolved = "report.resolved",
     ReportDismissed = "report.dismissed",
     AdminCreated = "admin.created",

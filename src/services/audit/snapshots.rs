@@ -9,6 +9,7 @@ use crate::db::{
     invitations::{Invitation, Invited},
     jobs::Job,
     mails::MailRecord,
+    post_comments::PostComment,
     post_reports::PostReport,
     posts::Post,
     roles::{Role, RoleNames},
@@ -37,6 +38,7 @@ macro_rules! snapshot {
 snapshot!(User: email, name, locale, time_zone, email_verified_at, status, suspended_until, deletion_due_at);
 // Nothing of what was written or by whom: an author can be erased.
 snapshot!(Post: state, published_at);
+snapshot!(PostComment: id);
 snapshot!(PostReport: state);
 snapshot!(Admin: email, name, status);
 snapshot!(Invitation: email, name, status, expires_at);

@@ -136,6 +136,9 @@ impl Cache {
     /// # Errors
     /// When the database fails.
     pub async fn changes(&self, tx: &mut Tx, changes: &[Change]) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
         let told: Vec<String> = changes.iter().map(|change| self.changes.told(change)).collect();
         tell_of_change(tx, &told).await?;
         let changes = self.changes.clone();

@@ -3,12 +3,12 @@
 use uuid::Uuid;
 
 use super::{
-    super::{Code, Core, FieldError, Result, ServiceError},
-    removal,
+    super::{Code, Core, Result},
+    Wanted, removal, require,
 };
 use crate::db::{
     Origin,
-    files::{self, FilePurpose, FileState},
+    files::{self, FilePurpose},
     users::{self, User},
 };
 
@@ -26,15 +26,8 @@ pub async fn set(
     let now = tx.now;
     let user = users::lock(&mut tx, user_id).await?.ok_or(Code::SessionEnded)?;
     if let Some(id) = file_id {
-        let file = files::find_own(&mut tx, user_id, id).await?;
-        let avatar = file.filter(|file| file.purpose == FilePurpose::Avatar);
-        let avatar = avatar.ok_or_else(|| {
-            let message = "must be one of your files for this purpose";
-            ServiceError::invalid(vec![FieldError::new("file_id", "unknown_file", message)])
-        })?;
-        if avatar.state != FileState::Ready {
-            return Err(Code::FileNotReady.into());
-        }
+        let (purpose, field) = (FilePurpose::Avatar, "file_id".to_owned());
+        require(&mut tx, user_id, &[Wanted { id, purpose, field }]).await?;
     }
     if user.avatar_id == file_id {
         return Ok(user);

@@ -19,12 +19,15 @@ pub mod uploads;
 use uuid::Uuid;
 
 use super::{
-    Code, Core, Result,
+    Code, Core, FieldError, Result, ServiceError,
     cursors::{ListRequest, Listed},
 };
 use crate::{
     adapters::storage::{Presigned, Storage},
-    db::files::{self, File, FileSort, FileState, OwnFileFilter},
+    db::{
+        Tx,
+        files::{self, File, FilePurpose, FileSort, FileState, OwnFileFilter},
+    },
 };
 
 pub use kinds::FileType;
@@ -60,6 +63,37 @@ pub async fn list(
 pub async fn get(core: &Core, user_id: Uuid, id: Uuid) -> Result<File> {
     let mut conn = core.db.conn().await?;
     Ok(files::find_own(&mut conn, user_id, id).await?.ok_or(Code::NotFound)?)
+}
+
+/// A file that somebody wants to use.
+pub(super) struct Wanted {
+    pub id: Uuid,
+    pub purpose: FilePurpose,
+    /// What callers call it.
+    pub field: String,
+}
+
+/// Makes sure that a user can use these files, and that they are there until the transaction ends.
+///
+/// # Errors
+/// [`Code::ValidationFailed`] for what is none of the user's files for this purpose, [`Code::FileNotReady`].
+pub(super) async fn require(tx: &mut Tx, user_id: Uuid, wanted: &[Wanted]) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = wanted.iter().map(|file| file.id).collect();
+    let own = files::hold_own(tx, user_id, &ids).await?;
+    let suits =
+        |wanted: &Wanted, file: &File| file.id == wanted.id && file.purpose == wanted.purpose;
+    let unknown = wanted.iter().filter(|wanted| !own.iter().any(|file| suits(wanted, file)));
+    let message = "must be one of your files for this purpose";
+    let faults: Vec<FieldError> =
+        unknown.map(|file| FieldError::new(&file.field, "unknown_file", message)).collect();
+    if !faults.is_empty() {
+        return Err(ServiceError::invalid(faults));
+    }
+    let are_ready = own.iter().all(|file| file.state == FileState::Ready);
+    if are_ready { Ok(()) } else { Err(Code::FileNotReady.into()) }
 }
 
 /// A URL by which one of a user's own files can be downloaded for a while.

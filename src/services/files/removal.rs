@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::super::{
     Code, Core, Result,
+    cache::Change,
     jobs::{Job, Order},
 };
 use crate::db::{
@@ -29,6 +30,12 @@ impl Job for CleanUpFiles {
     fn unique_key(&self) -> Option<String> {
         Some(Self::KIND.to_owned())
     }
+}
+
+/// The tag of what was made of a file, for the cache.
+#[must_use]
+pub fn tag(id: Uuid) -> String {
+    format!("file {id}")
 }
 
 /// Where all objects of a file are.
@@ -68,6 +75,7 @@ pub async fn delete(core: &Core, origin: &Origin, user_id: Uuid, id: Uuid) -> Re
 pub(super) async fn clear(core: &Core, tx: &mut Tx, gone: &[File]) -> Result<()> {
     let now = tx.now;
     doom(core, tx, gone.iter().flat_map(|file| doomed(file, now)).collect()).await?;
+    tell_of_gone(core, tx, gone).await?;
     let mut freed: BTreeMap<Uuid, (i64, i64)> = BTreeMap::new();
     for file in gone {
         let (files, bytes) = freed.entry(file.owner_id).or_default();
@@ -77,6 +85,12 @@ pub(super) async fn clear(core: &Core, tx: &mut Tx, gone: &[File]) -> Result<()>
         file_spaces::free(tx, owner_id, files, bytes, now).await?;
     }
     Ok(())
+}
+
+/// Tells of files that are no more.
+async fn tell_of_gone(core: &Core, tx: &mut Tx, gone: &[File]) -> Result<()> {
+    let all: Vec<Change> = gone.iter().map(|file| Change::Tag(tag(file.id))).collect();
+    core.cache.changes(tx, &all).await
 }
 
 /// Deletes all files of users, and what they might have uploaded beside them.

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Code, Core, Expected, Result},
-    change,
+    change, kept,
 };
 use crate::db::{
     Origin,
@@ -35,13 +35,13 @@ pub async fn delete(
 /// [`Code::NotFound`] or [`Code::PostInOtherState`].
 pub async fn restore(core: &Core, origin: &Origin, author_id: Uuid, id: Uuid) -> Result<Post> {
     let mut tx = core.db.begin(origin).await?;
-    let now = tx.now;
     let found = posts::lock(&mut tx, id).await?.filter(|post| post.author_id == author_id);
-    if found.ok_or(Code::NotFound)?.state != PostState::Deleted {
+    let present = found.ok_or(Code::NotFound)?;
+    if present.state != PostState::Deleted {
         return Err(Code::PostInOtherState.into());
     }
     let changes = PostChanges { deleted_at: Some(None), ..PostChanges::default() };
-    let post = posts::change(&mut tx, id, changes, now).await?;
+    let post = kept::change(core, &mut tx, &present, changes).await?;
     tx.commit().await?;
     Ok(post)
 }

@@ -1,6 +1,8 @@
 //! Posts: what everybody reads, and what their authors do with them.
 
 pub mod bin;
+pub mod files;
+mod kept;
 pub mod moderation;
 pub mod publishing;
 pub mod reactions;
@@ -16,7 +18,7 @@ use super::{
     markdown::{self, Rendered},
 };
 use crate::db::{
-    Origin, Tx,
+    Origin, Tx, post_attachments,
     posts::{
         self, AuthorFilter, AuthorPost, AuthorSort, FeedFilter, FeedPost, FeedSort, FoundSort,
         NewPost, Post, PostChanges, PostKey, PostStage, PostState,
@@ -24,10 +26,12 @@ use crate::db::{
     tags::{self, Tag},
 };
 
+pub use kept::tell_of_authors;
+
 /// For how long an author can restore a deleted post.
 pub const BIN: TimeDelta = TimeDelta::days(30);
 
-/// One page of the published posts that match: one statement.
+/// One page of the published posts that match: from the cache, or by one statement.
 ///
 /// # Errors
 /// [`Code::ValidationFailed`] for a cursor of another list.
@@ -37,8 +41,7 @@ pub async fn feed(
     request: ListRequest<FeedSort>,
 ) -> Result<Listed<FeedPost>> {
     let reading = core.cursors.start(request, filter)?;
-    let mut conn = core.db.conn().await?;
-    let rows = posts::feed(&mut conn, filter, &reading.window).await?;
+    let rows = kept::feed(core, filter, &reading.window).await?;
     reading.finish(rows, None)
 }
 
@@ -83,13 +86,13 @@ pub async fn of_author(
     reading.finish(rows, None)
 }
 
-/// One post, as `viewer` may see it: what is published, and what is their own.
+/// One post, as `viewer` may see it: what is published, and what is their own. It comes from the cache, or by one
+/// statement.
 ///
 /// # Errors
 /// [`Code::NotFound`].
 pub async fn get(core: &Core, viewer: Option<Uuid>, key: &PostKey) -> Result<Post> {
-    let mut conn = core.db.conn().await?;
-    let found = posts::find(&mut conn, key).await?;
+    let found = kept::find(core, key).await?;
     Ok(found.filter(|post| is_visible(post, viewer)).ok_or(Code::NotFound)?)
 }
 
@@ -107,20 +110,27 @@ pub(super) async fn require_visible(tx: &mut Tx, viewer: Uuid, id: Uuid) -> Resu
     Ok(found.filter(|post| is_visible(post, Some(viewer))).ok_or(Code::NotFound)?)
 }
 
+/// What an author writes.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    pub title: String,
+    pub body: String,
+    pub tags: Vec<String>,
+    /// One of the author's files for this purpose, as are those that come with the post.
+    pub cover_id: Option<Uuid>,
+    pub attachment_ids: Vec<Uuid>,
+}
+
 /// Writes a draft.
 ///
 /// # Errors
-/// [`Code::ValidationFailed`] for a text that can't be rendered.
-pub async fn create(
-    core: &Core,
-    origin: &Origin,
-    author_id: Uuid,
-    title: &str,
-    body: &str,
-    tags: &[String],
-) -> Result<Post> {
+/// [`Code::ValidationFailed`] for a text that can't be rendered or files that the author doesn't have,
+/// [`Code::FileNotReady`].
+pub async fn create(core: &Core, origin: &Origin, author_id: Uuid, draft: &Draft) -> Result<Post> {
+    let Draft { title, body, tags, cover_id, attachment_ids } = draft;
     let Rendered { html, excerpt } = markdown::render("body", body).await?;
     let mut tx = core.db.begin(origin).await?;
+    files::require(&mut tx, author_id, *cover_id, attachment_ids).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
     let new = NewPost {
         id,
@@ -131,11 +141,17 @@ pub async fn create(
         html,
         excerpt,
         tags,
+        cover_id: *cover_id,
         stage: PostStage::Draft,
         created_at: now,
         updated_at: now,
     };
-    let post = posts::insert(&mut tx, new).await?;
+    let mut post = posts::insert(&mut tx, new).await?;
+    if !attachment_ids.is_empty() {
+        post_attachments::set(&mut tx, id, attachment_ids, now).await?;
+        post = posts::lock(&mut tx, id).await?.ok_or(Code::NotFound)?;
+    }
+    kept::tell_of_new(core, &mut tx, &post).await?;
     tx.commit().await?;
     Ok(post)
 }
@@ -146,12 +162,16 @@ pub struct Edit {
     pub title: Option<String>,
     pub body: Option<String>,
     pub tags: Option<Vec<String>>,
+    /// `Some(None)`: no cover.
+    pub cover_id: Option<Option<Uuid>>,
+    pub attachment_ids: Option<Vec<Uuid>>,
 }
 
 /// Changes what the author wrote. The address stays.
 ///
 /// # Errors
-/// [`Code::NotFound`], [`Code::PreconditionFailed`], or [`Code::ValidationFailed`] for a text that can't be rendered.
+/// [`Code::NotFound`], [`Code::PreconditionFailed`], [`Code::ValidationFailed`] for a text that can't be rendered or files
+/// that the author doesn't have, or [`Code::FileNotReady`].
 pub async fn update(
     core: &Core,
     origin: &Origin,
@@ -166,13 +186,19 @@ pub async fn update(
     };
     let (html, excerpt) = rendered.map(|it| (it.html, it.excerpt)).unzip();
     let mut tx = core.db.begin(origin).await?;
-    let now = tx.now;
     let present = lock_own(&mut tx, author_id, id).await?;
     expected.check(&present)?;
     revisions::keep(core, &mut tx, &present, &edit).await?;
-    let Edit { title, body, tags } = edit;
-    let changes = PostChanges { title, body, html, excerpt, tags, ..PostChanges::default() };
-    let post = posts::change(&mut tx, id, changes, now).await?;
+    let Edit { title, body, tags, cover_id, attachment_ids } = edit;
+    let attached = attachment_ids.as_deref().unwrap_or_default();
+    files::require(&mut tx, author_id, cover_id.flatten(), attached).await?;
+    if attachment_ids.is_some() {
+        let now = tx.now;
+        post_attachments::set(&mut tx, id, attached, now).await?;
+    }
+    let changes =
+        PostChanges { title, body, html, excerpt, tags, cover_id, ..PostChanges::default() };
+    let post = kept::change(core, &mut tx, &present, changes).await?;
     tx.commit().await?;
     Ok(post)
 }
@@ -190,7 +216,7 @@ async fn change(
     let now = tx.now;
     let present = lock_own(&mut tx, author_id, id).await?;
     expected.check(&present)?;
-    let post = posts::change(&mut tx, id, decide(&present, now)?, now).await?;
+    let post = kept::change(core, &mut tx, &present, decide(&present, now)?).await?;
     publishing::order(core, &mut tx, &present, &post).await?;
     tx.commit().await?;
     Ok(post)

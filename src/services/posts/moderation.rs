@@ -2,14 +2,18 @@
 
 use uuid::Uuid;
 
-use super::super::{
-    Code, Core, Expected, Result,
-    audit::{self, Action, Entry, Subject},
-    cursors::{ListRequest, Listed},
-    notices::{Notice, Notify},
+use super::{
+    super::{
+        Code, Core, Expected, Result,
+        audit::{self, Action, Entry, Subject},
+        cursors::{ListRequest, Listed},
+        notices::{Notice, Notify},
+    },
+    kept, reactions,
 };
 use crate::db::{
     Origin, Tx,
+    post_comments::{self, CommentFilter, CommentSort, PostComment},
     post_reports::{self, Decision, ReportState, Which},
     posts::{self, ListedPost, Post, PostChanges, PostFilter, PostKey, PostSort},
 };
@@ -61,7 +65,7 @@ pub async fn hide(
         hidden_reason: Some(Some(reason.to_owned())),
         ..PostChanges::default()
     };
-    let post = posts::change(&mut tx, id, changes, now).await?;
+    let post = kept::change(core, &mut tx, &present, changes).await?;
     let decision = Decision { state: ReportState::Resolved, by: origin.actor.admin_id(), now };
     post_reports::decide(&mut tx, Which::OfPost(id), decision).await?;
     let entry = Entry::new(Action::PostHidden, Subject::Post(id)).because(reason);
@@ -84,14 +88,13 @@ pub async fn restore(
     reason: &str,
 ) -> Result<Post> {
     let mut tx = core.db.begin(origin).await?;
-    let now = tx.now;
     let present = lock(&mut tx, id, expected).await?;
     if present.hidden_at.is_none() {
         return Err(Code::PostInOtherState.into());
     }
     let changes =
         PostChanges { hidden_at: Some(None), hidden_reason: Some(None), ..PostChanges::default() };
-    let post = posts::change(&mut tx, id, changes, now).await?;
+    let post = kept::change(core, &mut tx, &present, changes).await?;
     let entry = Entry::new(Action::PostRestored, Subject::Post(id)).because(reason);
     audit::record(core, &mut tx, entry.changed(&present, &post)).await?;
     let title = post.title.clone();
@@ -114,10 +117,37 @@ pub async fn erase(
     let mut tx = core.db.begin(origin).await?;
     let post = lock(&mut tx, id, expected).await?;
     posts::erase(&mut tx, id).await?;
+    kept::tell_of_gone(core, &mut tx, id).await?;
     let entry = Entry::new(Action::PostErased, Subject::Post(id)).because(reason);
     audit::record(core, &mut tx, entry.removed(&post)).await?;
     let (title, reason) = (post.title.clone(), reason.to_owned());
     tell(core, &mut tx, &post, Notice::PostErased { title, reason }).await?;
+    Ok(tx.commit().await?)
+}
+
+/// One page of the comments on a post, in whatever state it is: two statements.
+///
+/// # Errors
+/// [`Code::NotFound`] for the post, or [`Code::ValidationFailed`] for a cursor of another list.
+pub async fn comments(
+    core: &Core,
+    post_id: Uuid,
+    request: ListRequest<CommentSort>,
+) -> Result<Listed<PostComment>> {
+    let filter = CommentFilter { post_id: get(core, post_id).await?.id };
+    reactions::listed(core, filter, request).await
+}
+
+/// Deletes a comment.
+///
+/// # Errors
+/// [`Code::NotFound`].
+pub async fn delete_comment(core: &Core, origin: &Origin, id: Uuid, reason: &str) -> Result<()> {
+    let mut tx = core.db.begin(origin).await?;
+    let found = post_comments::delete(&mut tx, id).await?;
+    let (post_id, comment) = found.ok_or(Code::NotFound)?;
+    let entry = Entry::new(Action::PostCommentDeleted, Subject::Post(post_id)).because(reason);
+    audit::record(core, &mut tx, entry.removed(&comment)).await?;
     Ok(tx.commit().await?)
 }
 

@@ -9,7 +9,7 @@ use super::{
         Code, Core, Expected, FieldError, Result, ServiceError,
         jobs::{Job, Order},
     },
-    change,
+    change, kept,
 };
 use crate::db::{
     Origin, Tx,
@@ -114,7 +114,8 @@ pub async fn publish_scheduled(core: &Core, origin: &Origin, id: Uuid) -> Result
         post.stage == PostStage::Scheduled && post.published_at.is_some_and(|time| time <= now)
     };
     if let Some(post) = posts::lock(&mut tx, id).await?.filter(is_due) {
-        posts::change(&mut tx, id, at(PostStage::Published, post.published_at), now).await?;
+        let changes = at(PostStage::Published, post.published_at);
+        kept::change(core, &mut tx, &post, changes).await?;
     }
     Ok(tx.commit().await?)
 }

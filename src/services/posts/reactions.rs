@@ -8,7 +8,7 @@ use super::{
         cursors::{ListRequest, Listed},
         markdown,
     },
-    get, require_visible,
+    get, kept, require_visible,
 };
 use crate::db::{
     Origin,
@@ -65,6 +65,15 @@ pub async fn comments(
     request: ListRequest<CommentSort>,
 ) -> Result<Listed<PostComment>> {
     let filter = CommentFilter { post_id: get(core, viewer, key).await?.id };
+    listed(core, filter, request).await
+}
+
+/// One page of the comments that match: one statement.
+pub(super) async fn listed(
+    core: &Core,
+    filter: CommentFilter,
+    request: ListRequest<CommentSort>,
+) -> Result<Listed<PostComment>> {
     let reading = core.cursors.start(request, &filter)?;
     let mut conn = core.db.conn().await?;
     let rows = post_comments::list(&mut conn, filter, &reading.window).await?;
@@ -109,8 +118,14 @@ pub async fn delete_comment(core: &Core, origin: &Origin, user_id: Uuid, id: Uui
 ///
 /// # Errors
 /// When the database fails.
-pub async fn add_counts(core: &Core, limit: i64) -> Result<i64> {
-    let (mut conn, now) = (core.db.conn().await?, core.clock.now());
-    let of_posts = post_counts::add_to_posts(&mut conn, limit).await?;
-    Ok(of_posts + post_counts::add_to_tags(&mut conn, limit, now).await?)
+pub async fn add_counts(core: &Core, origin: &Origin, limit: i64) -> Result<i64> {
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    let posts = post_counts::add_to_posts(&mut tx, limit).await?;
+    let ids: Vec<Uuid> = posts.iter().map(|post| post.id).collect();
+    kept::tell_of_counts(core, &mut tx, &ids).await?;
+    let of_posts: i64 = posts.iter().map(|post| post.changes).sum();
+    let of_tags = post_counts::add_to_tags(&mut tx, limit, now).await?;
+    tx.commit().await?;
+    Ok(of_posts + of_tags)
 }

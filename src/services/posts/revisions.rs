@@ -1,4 +1,4 @@
-//! What posts were before their authors changed them.
+//! What posts were before their authors changed them: title, text and tags. Files are as they are.
 
 use uuid::Uuid;
 
@@ -63,7 +63,8 @@ pub async fn restore(
     require_own(core, author_id, post_id).await?;
     let found = post_revisions::find(&mut *core.db.conn().await?, post_id, id).await?;
     let PostRevision { title, body, tags, .. } = found.ok_or(Code::NotFound)?;
-    let edit = Edit { title: Some(title), body: Some(body), tags: Some(tags) };
+    let (title, body, tags) = (Some(title), Some(body), Some(tags));
+    let edit = Edit { title, body, tags, ..Edit::default() };
     update(core, origin, author_id, post_id, expected, edit).await
 }
 

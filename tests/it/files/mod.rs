@@ -16,6 +16,8 @@ use serde_json::{Value, json};
 
 use crate::support::{TestApp, app::Builder, http::Answer, s3::S3, wait};
 
+pub use pictures::picture;
+
 /// Runs tests on both servers.
 macro_rules! on_both {
     ($($name:ident),+ $(,)?) => {

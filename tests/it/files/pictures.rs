@@ -1,6 +1,6 @@
 //! Pictures for everybody, and files that come by way of the server.
 
-use std::io::Cursor;
+use std::{borrow::Borrow, io::Cursor};
 
 use chrono::TimeDelta;
 use image::{ImageFormat, Rgb, RgbImage};
@@ -41,7 +41,7 @@ pub fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
-impl Stage {
+impl<A: Borrow<TestApp>> Stage<A> {
     /// A picture that is uploaded, once something has become of it.
     pub async fn processed(&self, purpose: &str, kind: &str, bytes: &[u8]) -> Value {
         let body =
@@ -56,7 +56,9 @@ impl Stage {
         })
         .await
     }
+}
 
+impl Stage {
     async fn set_avatar(&self, id: &Value) -> Answer {
         let request = self.app.request(Method::PUT, AVATAR).json(json!({"file_id": id}));
         request.bearer(&self.token).send().await

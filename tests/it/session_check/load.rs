@@ -74,7 +74,7 @@ async fn c28_no_outage_of_redis_makes_an_answer_wrong() {
 async fn is_used(a: &TestApp, b: &TestApp, redis: &Redis) {
     is_well(a).await;
     is_well(b).await;
-    let stored = async || redis.ask::<Vec<String>>("KEYS", &["twofold:session:*"]).await.pop();
+    let stored = async || redis.ask::<Vec<String>>("KEYS", &["twofold:test:session:*"]).await.pop();
     wait(stored).await;
     let hits = async || {
         let stats: String = redis.ask("INFO", &["stats"]).await;

@@ -190,7 +190,7 @@ impl Stage {
 
     /// How the cache has a session.
     fn key(&self, token: &str) -> String {
-        format!("twofold:session:client:{}", claims(&self.a, token).sid)
+        format!("twofold:test:session:client:{}", claims(&self.a, token).sid)
     }
 
     /// Both know of the session, by themselves and from Redis.

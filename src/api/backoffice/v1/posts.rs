@@ -1,6 +1,7 @@
 //! What users write, as staff see it.
 
 mod bulk;
+mod comments;
 mod managed_post;
 mod moderation;
 
@@ -27,6 +28,7 @@ use crate::{
 };
 
 pub use bulk::PostsBulkApi;
+pub use comments::CommentsApi;
 use managed_post::{ListedPost, ManagedPost, ManagedPostStatus, an_id};
 pub use moderation::ModerationApi;
 

@@ -48,7 +48,7 @@ pub fn version() -> ApiVersion {
         avatar::AvatarApi,
         (files::FilesApi, multipart::MultipartApi, pictures::PicturesApi),
         (posts::PostsApi, posts::SearchApi, posts::PublishingApi, posts::OwnPostsApi),
-        (posts::ReactionsApi, posts::RevisionsApi, posts::PostReportsApi),
+        (posts::ReactionsApi, posts::RevisionsApi, posts::PostReportsApi, posts::AttachmentsApi),
         config::ConfigApi,
     );
     let service = OpenApiService::new(api, "Twofold Client API", "1.0");

@@ -1,5 +1,6 @@
 //! Posts: for everybody to read, and for users to write.
 
+mod attachments;
 mod own;
 mod post;
 mod publishing;
@@ -14,7 +15,7 @@ use poem::web::Data;
 use poem_openapi::{
     Object, OpenApi,
     param::{Path, Query},
-    types::Example,
+    types::{Example, MaybeUndefined},
 };
 use uuid::Uuid;
 
@@ -28,15 +29,16 @@ use crate::{
         etag::IfMatch,
         idempotency::IdempotencyKey,
         listing::{Cursor, PageSize, SortText, feed_request},
-        types::{PostName, TagName},
+        types::{PostName, TagName, nullable},
     },
     db::posts::{FeedFilter, FeedSort},
     services::{
         Core,
-        posts::{self, Edit, bin},
+        posts::{self, Draft, Edit, bin},
     },
 };
 
+pub use attachments::AttachmentsApi;
 pub use own::OwnPostsApi;
 use post::{Post, PostAuthor, PostSummary, a_body, a_tag, a_title, an_id};
 pub use publishing::PublishingApi;
@@ -62,6 +64,11 @@ pub struct CreatePostRequest {
     /// Words to find it by: lower-case letters, digits and dashes.
     #[oai(default, validator(max_items = 10, unique_items))]
     pub tags: Vec<TagName>,
+    /// A picture to show with it: one of one's own files for this purpose, which is ready.
+    pub cover_id: Option<Uuid>,
+    /// Files that come with it: some of one's own for this purpose, which are ready.
+    #[oai(default, validator(max_items = 10, unique_items))]
+    pub attachment_ids: Vec<Uuid>,
 }
 
 /// What to change: an absent field is left alone.
@@ -81,6 +88,25 @@ pub struct UpdatePostRequest {
     /// Words to find it by: lower-case letters, digits and dashes.
     #[oai(validator(max_items = 10, unique_items))]
     pub tags: Option<Vec<TagName>>,
+    /// A picture to show with it: one of one's own files for this purpose, which is ready; `null` for none.
+    pub cover_id: MaybeUndefined<Uuid>,
+    /// The files that come with it: some of one's own for this purpose, which are ready.
+    #[oai(validator(max_items = 10, unique_items))]
+    pub attachment_ids: Option<Vec<Uuid>>,
+}
+
+impl From<CreatePostRequest> for Draft {
+    fn from(request: CreatePostRequest) -> Self {
+        let CreatePostRequest { title, body, tags, cover_id, attachment_ids } = request;
+        Self { title, body, tags: names(tags), cover_id, attachment_ids }
+    }
+}
+
+impl From<UpdatePostRequest> for Edit {
+    fn from(request: UpdatePostRequest) -> Self {
+        let UpdatePostRequest { title, body, tags, cover_id, attachment_ids } = request;
+        Self { title, body, tags: tags.map(names), cover_id: nullable(cover_id), attachment_ids }
+    }
 }
 
 fn names(tags: Vec<TagName>) -> Vec<String> {
@@ -133,9 +159,8 @@ impl PostsApi {
         core: Data<&Arc<Core>>,
         body: Body<CreatePostRequest>,
     ) -> Answer<Post> {
-        let CreatePostRequest { title, body, tags } = body.0;
-        let (origin, author, tags) = (&auth.origin, auth.account_id, names(tags));
-        let post = posts::create(core.0, origin, author, &title, &body, &tags).await?;
+        let (origin, author) = (&auth.origin, auth.account_id);
+        let post = posts::create(core.0, origin, author, &body.0.into()).await?;
         Ok(ApiResponse::success(post.into()))
     }
 
@@ -169,10 +194,9 @@ impl PostsApi {
         if_match: IfMatch,
         body: Body<UpdatePostRequest>,
     ) -> Answer<Post> {
-        let UpdatePostRequest { title, body, tags } = body.0;
-        let edit = Edit { title, body, tags: tags.map(names) };
         let (author, expected) = (auth.account_id, if_match.expected::<Post, _>());
-        let post = posts::update(core.0, &auth.origin, author, id.0, expected, edit).await?;
+        let post =
+            posts::update(core.0, &auth.origin, author, id.0, expected, body.0.into()).await?;
         Ok(ApiResponse::success(post.into()))
     }
 
@@ -224,12 +248,19 @@ fn an_author() -> Option<Uuid> {
 
 impl Example for CreatePostRequest {
     fn example() -> Self {
-        Self { title: a_title(), body: a_body(), tags: vec![a_tag()] }
+        let (title, body, tags) = (a_title(), a_body(), vec![a_tag()]);
+        Self { title, body, tags, cover_id: None, attachment_ids: Vec::new() }
     }
 }
 
 impl Example for UpdatePostRequest {
     fn example() -> Self {
-        Self { title: Some(a_title()), body: Some(a_body()), tags: Some(vec![a_tag()]) }
+        Self {
+            title: Some(a_title()),
+            body: Some(a_body()),
+            tags: Some(vec![a_tag()]),
+            cover_id: MaybeUndefined::Null,
+            attachment_ids: Some(Vec::new()),
+        }
     }
 }

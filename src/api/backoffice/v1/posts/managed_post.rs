@@ -6,7 +6,10 @@ use uuid::Uuid;
 
 use crate::{
     api::same::same,
-    db::posts::{self as rows, PostState},
+    db::{
+        post_attachments::Attachment,
+        posts::{self as rows, PostState},
+    },
 };
 
 /// What a post is.
@@ -22,6 +25,20 @@ pub enum ManagedPostStatus {
     Hidden,
     /// By the author, who can restore it for 30 days.
     Deleted,
+}
+
+/// A file that comes with a post.
+#[derive(Debug, Object)]
+#[oai(example)]
+pub struct ManagedAttachment {
+    /// The file's identifier.
+    pub id: Uuid,
+    /// What its owner calls it.
+    pub name: String,
+    /// Its media type.
+    pub content_type: String,
+    /// In bytes.
+    pub size: i64,
 }
 
 /// A post.
@@ -45,6 +62,11 @@ pub struct ManagedPost {
     pub html: String,
     /// The words that it is found by.
     pub tags: Vec<String>,
+    /// The file of the picture that is shown with it; absent without one.
+    #[oai(skip_serializing_if_is_none)]
+    pub cover_id: Option<Uuid>,
+    /// The files that come with it.
+    pub attachments: Vec<ManagedAttachment>,
     /// What it is.
     pub status: ManagedPostStatus,
     /// When it was published, or is to be; absent of drafts.
@@ -101,6 +123,13 @@ same! {
     ManagedPostStatus = PostState: Draft, Scheduled, Published, Hidden, Deleted;
 }
 
+impl From<Attachment> for ManagedAttachment {
+    fn from(file: Attachment) -> Self {
+        let Attachment { id, name, content_type, size } = file;
+        Self { id, name, content_type, size }
+    }
+}
+
 impl From<rows::Post> for ManagedPost {
     fn from(post: rows::Post) -> Self {
         Self {
@@ -112,6 +141,8 @@ impl From<rows::Post> for ManagedPost {
             body: post.body,
             html: post.html,
             tags: post.tags,
+            cover_id: post.cover_id,
+            attachments: post.attachments.into_iter().map(Into::into).collect(),
             status: post.state.into(),
             published_at: post.published_at,
             hidden_at: post.hidden_at,
@@ -146,6 +177,17 @@ pub(super) fn an_id() -> Uuid {
     Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)
 }
 
+impl Example for ManagedAttachment {
+    fn example() -> Self {
+        Self {
+            id: Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0003),
+            name: "notes.pdf".to_owned(),
+            content_type: "application/pdf".to_owned(),
+            size: 20_480,
+        }
+    }
+}
+
 impl Example for ManagedPost {
     fn example() -> Self {
         Self {
@@ -157,6 +199,8 @@ impl Example for ManagedPost {
             body: "It weaves *algebraical patterns*.".to_owned(),
             html: "<p>It weaves <em>algebraical patterns</em>.</p>\n".to_owned(),
             tags: vec!["computing".to_owned()],
+            cover_id: Some(an_id()),
+            attachments: vec![ManagedAttachment::example()],
             status: ManagedPostStatus::Hidden,
             published_at: Some(DateTime::UNIX_EPOCH),
             hidden_at: Some(DateTime::UNIX_EPOCH),

@@ -8,8 +8,8 @@ use poem_openapi::{Object, OpenApi, param::Query, types::Example};
 use uuid::Uuid;
 
 use super::{
-    super::Tag,
-    post::{PostStatus, a_slug, a_tag, a_title, an_excerpt, an_id},
+    super::{Tag, pictures},
+    post::{PostStatus, a_cover, a_slug, a_tag, a_title, an_excerpt, an_id},
 };
 use crate::{
     api::{
@@ -35,6 +35,9 @@ pub struct OwnPost {
     pub excerpt: String,
     /// The words that it is found by.
     pub tags: Vec<String>,
+    /// Where the picture is that is shown with it: a path of this server; absent without one.
+    #[oai(skip_serializing_if_is_none)]
+    pub cover_url: Option<String>,
     /// What it is.
     pub status: PostStatus,
     /// When it was published, or is to be; absent of drafts.
@@ -60,6 +63,7 @@ impl From<rows::AuthorPost> for OwnPost {
             title: post.title,
             excerpt: post.excerpt,
             tags: post.tags,
+            cover_url: post.cover_id.map(pictures::url),
             status: post.state.into(),
             published_at: post.published_at,
             hidden_reason: post.hidden_reason,
@@ -115,6 +119,7 @@ impl Example for OwnPost {
             title: a_title(),
             excerpt: an_excerpt(),
             tags: vec![a_tag().0],
+            cover_url: Some(a_cover()),
             status: PostStatus::Deleted,
             published_at: Some(DateTime::UNIX_EPOCH),
             hidden_reason: Some("It names people who have not agreed.".to_owned()),

@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use poem_openapi::{Enum, Object, types::Example};
 use uuid::Uuid;
 
+use super::{super::pictures, attachments::PostAttachment};
 use crate::{
     api::{same::same, types::TagName},
     db::posts::{self as rows, PostState},
@@ -51,6 +52,11 @@ pub struct Post {
     pub html: String,
     /// The words that it is found by.
     pub tags: Vec<String>,
+    /// Where the picture is that is shown with it: a path of this server; absent without one.
+    #[oai(skip_serializing_if_is_none)]
+    pub cover_url: Option<String>,
+    /// The files that come with it.
+    pub attachments: Vec<PostAttachment>,
     /// What it is.
     pub status: PostStatus,
     /// When it was published, or is to be; absent of drafts.
@@ -81,6 +87,9 @@ pub struct PostSummary {
     pub excerpt: String,
     /// The words that it is found by.
     pub tags: Vec<String>,
+    /// Where the picture is that is shown with it: a path of this server; absent without one.
+    #[oai(skip_serializing_if_is_none)]
+    pub cover_url: Option<String>,
     /// When it was published.
     pub published_at: DateTime<Utc>,
     /// How many users like it, at most a minute ago.
@@ -103,6 +112,8 @@ impl From<rows::Post> for Post {
             body: post.body,
             html: post.html,
             tags: post.tags,
+            cover_url: post.cover_id.map(pictures::url),
+            attachments: post.attachments.into_iter().map(Into::into).collect(),
             status: post.state.into(),
             published_at: post.published_at,
             hidden_reason: post.hidden_reason,
@@ -121,6 +132,7 @@ impl From<rows::FeedPost> for PostSummary {
             title: post.title,
             excerpt: post.excerpt,
             tags: post.tags,
+            cover_url: post.cover_id.map(pictures::url),
             published_at: post.published_at,
             likes: post.like_count,
             comments: post.comment_count,
@@ -148,6 +160,10 @@ pub(super) fn an_excerpt() -> String {
     "It weaves algebraical patterns.".to_owned()
 }
 
+pub(super) fn a_cover() -> String {
+    pictures::url(PostAttachment::example().id)
+}
+
 pub(super) fn a_tag() -> TagName {
     TagName("computing".to_owned())
 }
@@ -171,6 +187,8 @@ impl Example for Post {
             body: a_body(),
             html: "<p>It weaves <em>algebraical patterns</em>.</p>\n".to_owned(),
             tags: vec![a_tag().0],
+            cover_url: Some(a_cover()),
+            attachments: vec![PostAttachment::example()],
             status: PostStatus::Hidden,
             published_at: Some(DateTime::UNIX_EPOCH),
             hidden_reason: Some("It names people who have not agreed.".to_owned()),
@@ -189,6 +207,7 @@ impl Example for PostSummary {
             title: a_title(),
             excerpt: an_excerpt(),
             tags: vec![a_tag().0],
+            cover_url: Some(a_cover()),
             published_at: DateTime::UNIX_EPOCH,
             likes: 12,
             comments: 3,

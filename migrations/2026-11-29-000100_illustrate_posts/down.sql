@@ -1,0 +1,2 @@
+DROP TABLE post_attachments;
+ALTER TABLE posts DROP COLUMN cover_id;

@@ -63,7 +63,12 @@ async fn measure(report: &mut Report, storage: &str, more: &[(&str, &str)]) {
     let seeded: Value = serde_json::from_slice(&seeded.stdout).expect("JSON");
     let password = seeded["password"].as_str().expect("a password");
     let user = User::sign_in(&program.base, "user000001@demo.example", password).await;
-    report.line(&format!("{storage}: {} MiB before anything is uploaded", program.peak_mib()));
+    let peak = program.peak_mib();
+    program.reset_peak();
+    let rest = program.peak_mib();
+    report.line(&format!(
+        "{storage}: {rest} MiB before anything is uploaded, {peak} MiB while it started"
+    ));
     let size = large();
     let mut condition = |what: &str, size: u64, seen: &str, is_right: bool| {
         let peak = program.peak_mib();

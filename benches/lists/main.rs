@@ -83,6 +83,8 @@ async fn main() {
     }
     drop(server);
     postgres.stop();
+    // Which may end the process.
+    drop(folder);
     report.finish();
 }
 

@@ -104,6 +104,8 @@ async fn main() {
     }
     drop(server);
     postgres.stop();
+    // Which may end the process.
+    drop(folder);
     report.finish();
 }
 
@@ -123,7 +125,7 @@ async fn searches(report: &mut Report, address: SocketAddr) {
     }
     /// The first letters of a word.
     fn beginning(random: &mut StdRng, letters: usize) -> String {
-        word(random.random_range(6400..words::COUNT))[..letters].to_owned()
+        word(random.random_range(10_000..words::COUNT))[..letters].to_owned()
     }
     let kinds: [(&str, Text); 12] = [
         ("a frequent word", |random| one(random, FREQUENT)),

@@ -230,7 +230,6 @@ async fn the_posts_that_fit_best_are_found_first() {
         stage.published(title, &[]).await;
     }
     stage.draft("Secret cats", &[]).await;
-    assert!(stage.found("q=cat").await.is_empty(), "nobody knows how words begin yet");
     stage.add_up().await;
     assert_eq!(stage.found("q=cats").await, ["Cats, cats and dogs", "Of cats"]);
     assert_eq!(stage.found("q=CAT").await, ["Cats, cats and dogs", "Of cats"], "as it is typed");

@@ -81,14 +81,14 @@ pub async fn run(report: &mut Report, cores: &Cores) {
     report.line(&format!("Hostile bodies, {AT_ONCE} at once"));
     let server = Server::start(cores, &[], 0).await;
     for body in bodies() {
-        server.reset_peak();
+        server.program.reset_peak();
         let (name, body) = (body.name, Arc::new(body));
         let sent = (0..AT_ONCE).map(|_| tokio::spawn(send(server.address, body.clone())));
         let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
         for task in sent.collect::<Vec<_>>() {
             *statuses.entry(task.await.expect("a client")).or_default() += 1;
         }
-        let peak = server.peak_mib();
+        let peak = server.program.peak_mib();
         // Large bodies may have a quarter of the turns: some find none.
         let refused = statuses.keys().all(|status| (400..500).contains(status) || *status == 503);
         let seen = format!("peak {peak:>4} MiB of {LIMIT_MIB}, statuses {statuses:?}");

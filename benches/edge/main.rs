@@ -9,6 +9,8 @@
 mod cores;
 mod hostile;
 mod load;
+#[path = "../support/memory.rs"]
+mod memory;
 mod overload;
 #[path = "../../tests/it/support/program.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]

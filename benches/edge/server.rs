@@ -1,6 +1,6 @@
 //! The program under load, with an account on each side.
 
-use std::{fs, net::SocketAddr};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -43,21 +43,5 @@ impl Server {
     /// A guarded read of one account.
     pub fn guarded_read(&self) -> Vec<u8> {
         request("GET", "/api/v1/backoffice/auth/me", Some(&self.admin_token), None)
-    }
-
-    fn proc(&self, file: &str) -> String {
-        format!("/proc/{}/{file}", self.program.pid().as_raw_nonzero())
-    }
-
-    /// The most memory that it has had since the last reset, in MiB.
-    pub fn peak_mib(&self) -> u64 {
-        let status = fs::read_to_string(self.proc("status")).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
-        kib.expect("a number") / 1024
-    }
-
-    pub fn reset_peak(&self) {
-        fs::write(self.proc("clear_refs"), "5").expect("the program is ours");
     }
 }

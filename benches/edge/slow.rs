@@ -49,7 +49,7 @@ pub async fn run(report: &mut Report, cores: &Cores) {
         &seen,
         ratio <= 2.0 && failures == 0,
     );
-    let peak = server.peak_mib();
+    let peak = server.program.peak_mib();
     report.condition("memory <= 256 MiB", &format!("peak {peak} MiB"), peak <= 256);
     report.line("");
 }

@@ -11,6 +11,10 @@ mod cores;
 #[path = "../edge/load.rs"]
 #[expect(dead_code, reason = "the bench of the edge uses the rest")]
 mod load;
+#[path = "../support/memory.rs"]
+mod memory;
+#[path = "../support/pages.rs"]
+mod pages;
 #[path = "../../tests/it/support/program.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod program;
@@ -20,13 +24,12 @@ mod report;
 #[expect(dead_code, reason = "the bench of the edge uses the rest")]
 mod server;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use cores::Cores;
 use futures_util::StreamExt;
-use load::{Exchange, median, request};
+use load::request;
 use report::Report;
-use serde_json::Value;
 use server::Server;
 use twofold::{
     db::migrations,
@@ -36,10 +39,6 @@ use twofold::{
 const ROWS: usize = 1_000_000;
 /// How many pages of 100 rows there are before the deep one.
 const DEEP: usize = 2000;
-/// How often each page is asked for.
-const SAMPLES: usize = 200;
-/// How much longer than the first page a deep one may take.
-const MOST_APART: f64 = 1.3;
 /// After so many lines of a file memory may hardly grow any more.
 const WARM: usize = 100_000;
 const MOST_GROWTH: f64 = 1.1;
@@ -74,17 +73,18 @@ async fn main() {
     export(&mut report, &server, "users").await;
     export(&mut report, &server, "audit-logs").await;
     report.line("");
-    let (first, behind) = ("page 1", format!("page {DEEP}"));
-    report.line(&format!("       {:<58} {first:>10} {behind:>10}  ratio", ""));
+    pages::heading(&mut report, DEEP);
     let sorts = ["-created_at", "created_at", "email", "-name", "last_login_at", "-last_login_at"];
     for sort in sorts {
-        pages(&mut report, &server, "users", sort).await;
+        compare(&mut report, &server, "users", sort).await;
     }
     for sort in ["-created_at", "created_at"] {
-        pages(&mut report, &server, "audit-logs", sort).await;
+        compare(&mut report, &server, "audit-logs", sort).await;
     }
     drop(server);
     postgres.stop();
+    // Which may end the process.
+    drop(folder);
     report.finish();
 }
 
@@ -105,7 +105,7 @@ async fn seed(url: &str) {
 /// Reads a list as a file, and looks at the server's memory meanwhile.
 async fn export(report: &mut Report, server: &Server, list: &str) {
     let started = Instant::now();
-    server.reset_peak();
+    server.program.reset_peak();
     let url = format!("{}/api/v1/backoffice/{list}/export", server.program.base);
     let client = reqwest::Client::new();
     let answer = client.get(url).bearer_auth(&server.admin_token).send().await.expect("an answer");
@@ -117,10 +117,10 @@ async fn export(report: &mut Report, server: &Server, list: &str) {
         bytes += chunk.len();
         lines += chunk.split(|byte| *byte == b'\n').count() - 1;
         if lines >= WARM && warm.is_none() {
-            warm = Some(server.peak_mib());
+            warm = Some(server.program.peak_mib());
         }
     }
-    let (warm, peak) = (warm.expect("a long file"), server.peak_mib());
+    let (warm, peak) = (warm.expect("a long file"), server.program.peak_mib());
     let growth = ratio(peak, warm);
     let seen = format!(
         "{lines} lines, {} MB in {:.0?}; memory {warm} MiB at {WARM}, {peak} MiB in all: {growth:.2}",
@@ -136,35 +136,12 @@ fn ratio(a: u64, b: u64) -> f64 {
     float(a) / float(b)
 }
 
-/// Compares the first page with one that is far behind it.
-async fn pages(report: &mut Report, server: &Server, list: &str, sort: &str) {
-    let mut exchange = Exchange::connect(server.address).await.expect("it listens");
-    let path = |cursor: Option<&str>| {
+async fn compare(report: &mut Report, server: &Server, list: &str, sort: &str) {
+    let ask = |cursor: Option<&str>| {
         let cursor = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
         let path = format!("/api/v1/backoffice/{list}?per_page=100&sort={sort}{cursor}");
         request("GET", &path, Some(&server.admin_token), None)
     };
-    let first = path(None);
-    let mut deep = first.clone();
-    for _ in 1..DEEP {
-        let answer = exchange.send(&deep).await.expect("an answer");
-        let page: Value = serde_json::from_slice(&answer.body).expect("JSON");
-        deep = path(page["data"]["next_cursor"].as_str());
-    }
-    let mut times = [const { Vec::new() }; 2];
-    for _ in 0..SAMPLES {
-        for (request, times) in [&first, &deep].into_iter().zip(&mut times) {
-            let (status, took) = exchange.sample(request).await;
-            assert_eq!(status, 200);
-            times.push(millis(took));
-        }
-    }
-    let [first, deep] = times.map(median);
-    let apart = deep / first;
-    let seen = format!("{first:7.2} ms {deep:7.2} ms {apart:6.2}");
-    report.condition(&format!("{list} by {sort}"), &seen, apart <= MOST_APART);
-}
-
-fn millis(time: Duration) -> f64 {
-    time.as_secs_f64() * 1000.0
+    let name = format!("{list} by {sort}");
+    pages::compare(report, server.address, (&name, DEEP), ask).await;
 }

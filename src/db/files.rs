@@ -10,7 +10,8 @@ use uuid::Uuid;
 use super::{Conn, schema::files, text_enum};
 
 pub use lists::{
-    FileFilter, FileSort, ManagedFileSort, OwnFileFilter, count, list, list_own, listed, listed_own,
+    FileFilter, FileSort, ManagedFileSort, OwnFileFilter, count, counted, list, list_own, listed,
+    listed_own,
 };
 
 text_enum! {

@@ -58,6 +58,7 @@ pub mod user_notes;
 pub mod user_one_time_codes;
 pub mod user_sessions;
 pub mod users;
+pub mod words;
 
 pub use bus::{Bus, Pulse, Topic, tell_of_change};
 pub use connect::is_url;

@@ -438,6 +438,7 @@ diesel::table! {
         like_count -> Int8,
         comment_count -> Int8,
         cover_id -> Nullable<Uuid>,
+        number -> Nullable<Int8>,
     }
 }
 
@@ -607,6 +608,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    word_count_changes (id) {
+        id -> Uuid,
+        post_id -> Uuid,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
+diesel::table! {
+    words (name) {
+        name -> Text,
+        post_count -> Int8,
+        created_at -> Timestamptz,
+        updated_at -> Timestamptz,
+    }
+}
+
 diesel::joinable!(admin_login_challenges -> admins (admin_id));
 diesel::joinable!(admin_password_resets -> admins (admin_id));
 diesel::joinable!(admin_recovery_codes -> admins (admin_id));
@@ -688,4 +707,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     user_sessions,
     user_totp,
     users,
+    word_count_changes,
+    words,
 );

@@ -27,6 +27,9 @@ use tracing::{instrument::WithSubscriber, subscriber::NoSubscriber};
 /// How long to wait after an error, which the next try would most likely meet as well.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// How much of a body is read at a time, at most: objects are of any size, and many may come at once.
+const BUFFER: usize = 64 * 1024;
+
 /// Why the embedded storage can't run. Each message tells what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StorageServerError {
@@ -95,7 +98,8 @@ async fn accept(listener: TcpListener, service: S3Service) {
         let _ = stream.set_nodelay(true);
         let service = service.clone();
         let connection = async move {
-            let http = auto::Builder::new(TokioExecutor::new());
+            let mut http = auto::Builder::new(TokioExecutor::new());
+            http.http1().max_buf_size(BUFFER);
             // A client that hangs up is no fault.
             let _ = http.serve_connection(TokioIo::new(stream), service).await;
         };

@@ -7,7 +7,7 @@ use crate::services::{
     jobs::Job,
     posts::{
         publishing::{self, PublishPost},
-        reactions,
+        reactions, words,
     },
 };
 
@@ -20,7 +20,7 @@ impl Handler for PublishPost {
     }
 }
 
-/// Adds up what was liked, said and published since the last time.
+/// Adds up what was liked, said and published since the last time, and in how many posts each word is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AddCounts {}
 
@@ -39,9 +39,16 @@ impl Handler for AddCounts {
     async fn run(self, context: Context) -> Result<(), JobError> {
         /// Takes some tens of milliseconds.
         const AT_ONCE: i64 = 5000;
+        /// So does this: each has some hundreds of words.
+        const POSTS_AT_ONCE: i64 = 100;
         let Context { core, origin, .. } = &context;
         while !context.is_cancelled() {
             if reactions::add_counts(core, origin, AT_ONCE).await? == 0 {
+                break;
+            }
+        }
+        while !context.is_cancelled() {
+            if words::count(core, POSTS_AT_ONCE).await? == 0 {
                 break;
             }
         }

@@ -38,6 +38,7 @@ mod doctor;
 mod documents;
 mod exports;
 mod fetch;
+mod file_lists;
 mod files;
 mod headers;
 mod health;

@@ -40,6 +40,9 @@ impl Stage {
         .expect("added")
             > 0
         {}
+        while twofold::services::posts::words::count(&self.app.core, 2).await.expect("counted") > 0
+        {
+        }
     }
 
     async fn tags(&self, query: &str) -> Vec<(String, i64)> {
@@ -227,6 +230,7 @@ async fn the_posts_that_fit_best_are_found_first() {
         stage.published(title, &[]).await;
     }
     stage.draft("Secret cats", &[]).await;
+    stage.add_up().await;
     assert_eq!(stage.found("q=cats").await, ["Cats, cats and dogs", "Of cats"]);
     assert_eq!(stage.found("q=CAT").await, ["Cats, cats and dogs", "Of cats"], "as it is typed");
     assert_eq!(stage.found("q=cats%20dog").await, ["Cats, cats and dogs"]);
@@ -273,4 +277,40 @@ async fn what_goes_with_a_post_is_counted_at_once() {
     let rows = sql.query(changes, &[]).await.expect("found");
     let counts: Vec<(i64, i64)> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     assert_eq!(counts, [(-2, 0), (0, -2)], "a row for all likes, and one for all comments");
+}
+
+#[tokio::test]
+async fn the_beginning_of_a_word_stands_for_the_words_of_most_posts() {
+    let stage = Stage::set().await;
+    // 51 words, of which one is in two posts.
+    let words = |range: std::ops::Range<u32>| {
+        range.map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ")
+    };
+    for title in [words(10..35), words(35..61)] {
+        stage.published(&title, &[]).await;
+    }
+    let twice = stage.published("w60", &[]).await;
+    stage.draft("wless", &[]).await;
+    stage.add_up().await;
+    assert_eq!(stage.found("q=w").await.len(), 3);
+    assert_eq!(stage.found("q=w60").await.len(), 2);
+    let edit = async |title: &str| {
+        let path = format!("{POSTS}/{twice}");
+        stage
+            .send(&stage.ada, Method::PATCH, &path, json!({"title": title, "body": "x"}))
+            .await
+            .data();
+        stage.add_up().await;
+    };
+    // What only comes in the 51st place is found in full, as is the beginning itself where it is a word.
+    edit("w61").await;
+    assert_eq!(stage.found("q=w").await.len(), 2);
+    assert_eq!(stage.found("q=w61").await, ["w61"]);
+    edit("w").await;
+    assert_eq!(stage.found("q=w").await.len(), 3);
+    assert!(stage.found("q=wl").await.is_empty(), "of a draft");
+    stage.act(&twice, "unpublish").await.data();
+    assert_eq!(stage.found("q=w").await.len(), 2);
+    stage.act(&twice, "publish").await.data();
+    assert_eq!(stage.found("q=w").await.len(), 3);
 }

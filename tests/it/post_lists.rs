@@ -19,7 +19,7 @@ use uuid::Uuid;
 use crate::support::{
     TestApp, TestDb,
     cluster::connect,
-    explain::{Explain, assert_cheap},
+    explain::{Explain, assert_cheap, read},
 };
 
 /// 40,000 posts of 100 authors, of which the first wrote every second one. Of 10 one isn't published; every second one
@@ -104,20 +104,66 @@ async fn every_page_of_an_authors_posts_is_cheap() {
     }
 }
 
+/// Of all lines of a plan that read posts: how many rows they have given, and thrown away.
+fn posts_read(lines: &[String]) -> f64 {
+    let at = |line: &String| line.contains(" on posts ");
+    (0..lines.len()).filter(|index| at(&lines[*index])).map(|index| read(lines, index)).sum()
+}
+
 #[tokio::test]
 async fn every_search_is_cheap_however_frequent_its_words_are() {
     let (app, _db) = many().await;
-    for text in ["post", "p", "third", "post third", "seldom77", "seldom7", "seldom", "none", "!"] {
-        let first = Window { sort: Sort::by_default(), behind: None, offset: 0, limit: 101 };
+    while posts::words::count(&app.core, 10_000).await.expect("counted") > 0 {}
+    for (text, count) in [
+        ("post", 200),
+        ("p", 200),
+        ("third", 200),
+        ("post third", 200),
+        ("third seldom777", 0),
+        ("post seldom777", 26),
+        ("seldom777", 26),
+        ("seldom7", 200),
+        ("seldom", 200),
+        ("s", 200),
+        ("none", 0),
+        ("!", 0),
+    ] {
+        let first = Window { sort: Sort::by_default(), behind: None, offset: 0, limit: 1001 };
         let mut conn = app.core.db.conn().await.expect("a connection");
         let found = search(&mut conn, text, &first).await.expect("found");
-        let place = found.last().map(|last| first.sort.place(last));
+        assert_eq!(found.len(), count, "{text}");
+        let place = found.get(20).map(|last| first.sort.place(last));
         for behind in [None, place] {
             let window = Window { sort: Sort::by_default(), behind, offset: 0, limit: 21 };
             let query = Explain(Search::new(text, &window));
             let lines: Vec<String> = query.load(&mut conn).await.expect("explained");
             assert_cheap(&lines, text);
+            // Those of the last slot that was looked at, and a few more.
+            assert!(posts_read(&lines) <= 1500.0, "{text}: {lines:#?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn slots_have_each_number_once_and_the_latest_first() {
+    const SLOTS: &str = "
+        SELECT bool_and(CASE turn WHEN 1 THEN start <= $1 AND start + size > $1 ELSE start + size = before END),
+               min(start), count(*),
+               bool_and(slot = ANY(post_slots(start)) AND slot = ANY(post_slots(start + size - 1))
+                        AND slot <> ALL(post_slots(start + size)))
+        FROM (SELECT turn, slot, start, size, lag(start) OVER (ORDER BY turn) AS before
+              FROM search_slots($1), LATERAL (SELECT CASE slot % 2 WHEN 0 THEN 1024 ELSE 65536 END) AS one (size),
+                   LATERAL (SELECT (slot / 2)::bigint * size) AS two (start)) AS slots";
+    let db = TestDb::create().await;
+    let sql = connect(&db.url).await;
+    let large = 65_536_i64;
+    for last in
+        [1, 1023, 1024, large - 1, large, 2 * large - 1, 2 * large, 5 * large + 77, 10_000_000]
+    {
+        let row = sql.query_one(SLOTS, &[&last]).await.expect("asked");
+        assert!(row.get::<_, bool>(0) && row.get::<_, bool>(3), "up to {last}");
+        assert_eq!(row.get::<_, i64>(1), 0, "up to {last}");
+        assert!(row.get::<_, i64>(2) <= 130 + last / large, "up to {last}");
     }
 }
 

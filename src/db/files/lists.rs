@@ -1,7 +1,7 @@
 //! Lists of files: a user's own, and those of all users.
 
 use chrono::{DateTime, Utc};
-use diesel::{pg::Pg, prelude::*};
+use diesel::{pg::Pg, prelude::*, sql_types::Uuid as SqlUuid};
 use diesel_async::RunQueryDsl;
 use serde::Serialize;
 use uuid::Uuid;
@@ -12,6 +12,7 @@ use crate::db::{
     count::{self as counting, Total},
     keyset::{Window, sortable},
     schema::files,
+    search::planned_anew,
 };
 
 sortable! {
@@ -61,7 +62,7 @@ sortable! {
 }
 
 /// Which files of all users to list.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct FileFilter {
     pub owner_id: Option<Uuid>,
     pub content_type: Option<&'static str>,
@@ -77,6 +78,9 @@ pub struct FileFilter {
 
 fn matching(filter: &FileFilter) -> files::BoxedQuery<'static, Pg> {
     let mut query = files::table.into_boxed();
+    if *filter != FileFilter::default() {
+        query = query.filter(planned_anew());
+    }
     if let Some(owner_id) = filter.owner_id {
         query = query.filter(files::owner_id.eq(owner_id));
     }
@@ -128,10 +132,16 @@ pub async fn list(
     listed(filter, window).select(File::as_select()).load(conn).await
 }
 
+/// The query of [`count`].
+#[must_use]
+pub fn counted(filter: &FileFilter) -> files::BoxedQuery<'static, Pg, SqlUuid> {
+    matching(filter).select(files::id).limit(counting::LIMIT)
+}
+
 /// How many files match.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn count(conn: &mut Conn, filter: &FileFilter) -> QueryResult<Total> {
-    counting::count(conn, matching(filter).limit(counting::LIMIT).select(files::id)).await
+    counting::count(conn, counted(filter)).await
 }

@@ -17,7 +17,11 @@ use crate::db::{
 };
 
 /// How many of the latest posts that have all words are ranked: of a frequent word there are too many to rank them all.
+/// They are looked for from the last number of a post back, in slots of numbers (`search_slots` of the migrations), until
+/// there are so many.
 const RANKED: i64 = 200;
+/// How many words the beginning of one stands for.
+const BEGINNINGS: i64 = 50;
 
 diesel::table! {
     /// What the inner query finds.
@@ -57,20 +61,30 @@ impl<'a> Search<'a> {
 
 impl QueryFragment<Pg> for Search<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-        // Planned anew: for these words, of which there may be few or many.
+        // Planned anew: how many words begin so decides how they are found. The slots are put in turn before they are looked
+        // at, and not what is found of all of them.
         out.unsafe_to_cache_prepared();
-        out.push_sql(
-            "SELECT found_posts.id, found_posts.rank FROM (
-                 SELECT id, (ts_rank(search, search_prefixes(",
-        );
+        out.push_sql("WITH wanted AS MATERIALIZED (SELECT search_query(");
         out.push_bind_param::<Text, _>(self.text)?;
-        out.push_sql(
-            ")) * 1000000)::bigint AS rank FROM (
-                 SELECT id, search FROM posts
-                 WHERE state = 'published' AND search @@ search_prefixes(",
-        );
+        out.push_sql(", ARRAY(SELECT name FROM words WHERE name LIKE beginning_of(");
         out.push_bind_param::<Text, _>(self.text)?;
-        out.push_sql(") ORDER BY published_at DESC, id DESC LIMIT ");
+        out.push_sql(") ORDER BY post_count DESC, name LIMIT ");
+        out.push_bind_param::<BigInt, _>(&BEGINNINGS)?;
+        out.push_sql(
+            ")) AS query)
+             SELECT found_posts.id, found_posts.rank FROM (
+                 SELECT latest.id, (ts_rank(latest.search, wanted.query) * 1000000)::bigint AS rank
+                 FROM wanted, LATERAL (
+                     SELECT of_slot.id, of_slot.search
+                     FROM (SELECT turn, slot FROM search_slots((SELECT last_value FROM post_numbers))
+                           ORDER BY turn OFFSET 0) AS slots, LATERAL (
+                         SELECT id, search FROM posts
+                         WHERE state = 'published' AND search @@ wanted.query
+                           AND post_slots(number) @> ARRAY[slots.slot]
+                         ORDER BY number DESC LIMIT ",
+        );
+        out.push_bind_param::<BigInt, _>(&RANKED)?;
+        out.push_sql(") AS of_slot ORDER BY slots.turn LIMIT ");
         out.push_bind_param::<BigInt, _>(&RANKED)?;
         out.push_sql(") AS latest) AS found_posts WHERE ");
         self.condition.walk_ast(out.reborrow())?;

@@ -7,6 +7,7 @@ pub mod moderation;
 pub mod publishing;
 pub mod reactions;
 pub mod revisions;
+pub mod words;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use uuid::Uuid;
@@ -44,7 +45,8 @@ pub async fn feed(
     reading.finish(rows, None)
 }
 
-/// One page of the published posts that have these words, those that fit best first: two statements.
+/// One page of the published posts that have these words, those that fit best first, of the latest that have them: two
+/// statements.
 ///
 /// # Errors
 /// [`Code::ValidationFailed`] for a cursor of another list.

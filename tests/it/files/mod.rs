@@ -1,6 +1,7 @@
 //! Files: announced, uploaded past the server, looked at, downloaded, and gone. Each test runs on the embedded S3
 //! server and on another one, which is a process of its own.
 
+mod hostile;
 mod parts;
 mod pictures;
 mod removal;
@@ -53,7 +54,7 @@ impl Server {
     pub fn app(&self) -> Builder {
         match self {
             Self::Embedded => TestApp::builder(),
-            Self::Process(s3) => s3.of(TestApp::builder()),
+            Self::Process(s3) => on(s3),
         }
     }
 
@@ -61,6 +62,12 @@ impl Server {
     pub fn knows_overrides(&self) -> bool {
         matches!(self, Self::Embedded)
     }
+}
+
+/// An application that keeps its files there.
+pub fn on(s3: &S3) -> Builder {
+    let with = |app: Builder, (name, value): (&str, String)| app.setting(name, &value);
+    s3.variables().into_iter().fold(TestApp::builder(), with)
 }
 
 /// A user with files, of an application of their own or another test's.

@@ -37,7 +37,7 @@ fn telling() -> Vec<u8> {
     [&jpeg[..2], b"\xff\xe1", &length, &exif, &jpeg[2..], b"<script>alert(1)</script>"].concat()
 }
 
-fn holds(bytes: &[u8], part: &[u8]) -> bool {
+pub fn holds(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 

@@ -38,10 +38,11 @@ fn given(line: &str) -> f64 {
 }
 
 /// How many rows a line of a plan has read: those that it has given, and those that it has thrown away.
-fn read(lines: &[String], at: usize) -> f64 {
+pub fn read(lines: &[String], at: usize) -> f64 {
     let below = lines[at + 1..].iter().take_while(|line| !line.contains("->"));
     let thrown = below.filter_map(|line| number(line, "Rows Removed by Filter: "));
-    given(&lines[at]) + thrown.sum::<f64>()
+    // Both are means over the times that it ran.
+    (given(&lines[at]) + thrown.sum::<f64>()) * number(&lines[at], "loops=").unwrap_or_default()
 }
 
 /// No sequential scan of more than 10,000 rows, and no sort of more than 1,000.

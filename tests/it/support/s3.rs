@@ -13,8 +13,6 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use twofold::embedded::{child, postgres::fetch::cache};
 
-use super::app::Builder;
-
 const REQUIREMENTS: &str = include_str!("s3_requirements.txt");
 const ADVICE: &str =
     "The tests need an S3 server, and could not install it by python3, venv and pip";
@@ -64,14 +62,16 @@ impl S3 {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The application keeps its files there.
-    pub fn of(&self, app: Builder) -> Builder {
-        app.setting("TWOFOLD_STORAGE__ENDPOINT", &self.url())
-            .setting("TWOFOLD_STORAGE__BUCKET", BUCKET)
-            .setting("TWOFOLD_STORAGE__PATH_STYLE", "true")
-            .setting("TWOFOLD_STORAGE__PREFIX", "some/prefix/")
-            .setting("TWOFOLD_STORAGE__ACCESS_KEY_ID", ACCESS_KEY)
-            .setting("TWOFOLD_STORAGE__SECRET_ACCESS_KEY", SECRET_KEY)
+    /// By these the application keeps its files there.
+    pub fn variables(&self) -> [(&'static str, String); 6] {
+        [
+            ("TWOFOLD_STORAGE__ENDPOINT", self.url()),
+            ("TWOFOLD_STORAGE__BUCKET", BUCKET.to_owned()),
+            ("TWOFOLD_STORAGE__PATH_STYLE", "true".to_owned()),
+            ("TWOFOLD_STORAGE__PREFIX", "some/prefix/".to_owned()),
+            ("TWOFOLD_STORAGE__ACCESS_KEY_ID", ACCESS_KEY.to_owned()),
+            ("TWOFOLD_STORAGE__SECRET_ACCESS_KEY", SECRET_KEY.to_owned()),
+        ]
     }
 }
 

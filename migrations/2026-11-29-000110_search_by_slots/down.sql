@@ -1,0 +1,14 @@
+DROP FUNCTION search_query(text, text[]);
+DROP FUNCTION beginning_of(text);
+DROP FUNCTION words_of(text);
+DROP TRIGGER note_words ON posts;
+DROP FUNCTION note_words();
+DROP TABLE word_count_changes, words;
+DROP INDEX posts_search;
+CREATE INDEX posts_search ON posts USING gin (search);
+DROP FUNCTION search_slots(bigint);
+DROP FUNCTION post_slots(bigint);
+DROP TRIGGER number ON posts;
+DROP FUNCTION number_post();
+ALTER TABLE posts DROP COLUMN number;
+DROP SEQUENCE post_numbers;

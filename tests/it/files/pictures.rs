@@ -1,8 +1,12 @@
 //! Pictures for everybody, and files that come by way of the server.
 
-use std::{borrow::Borrow, io::Cursor};
+use std::{
+    borrow::Borrow,
+    io::{self, Cursor},
+};
 
 use chrono::TimeDelta;
+use futures_util::{StreamExt, stream};
 use image::{ImageFormat, Rgb, RgbImage};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -200,6 +204,23 @@ async fn a_small_file_comes_by_way_of_the_server(server: Server) {
     assert_eq!(refused.assert_error(422, "file_refused")["errors"][0]["field"], "sha256");
     let left = stage.wait_for_objects(1).await;
     assert!(left[0].contains(&id), "{left:?}");
+}
+
+#[tokio::test]
+async fn c20_a_file_that_comes_too_slowly_is_broken_off_and_may_come_again() {
+    let builder = TestApp::builder().setting("TWOFOLD_SERVER__READ_TIMEOUT_MS", "500");
+    let stage = Stage::set(builder).await;
+    let created = stage.pending("application/pdf", PDF).await;
+    let id = text(&created["file"]["id"]);
+    let begun = stream::iter([Ok::<_, io::Error>(PDF[..9].to_vec())]).chain(stream::pending());
+    let put = stage.http.put(format!("{}{FILES}/{id}/content", stage.app.base));
+    let put = put.header("content-type", "application/octet-stream").bearer_auth(&stage.token);
+    let put = put.header("content-length", PDF.len()).body(reqwest::Body::wrap_stream(begun));
+    let answer = put.send().await.expect("an answer");
+    assert_eq!(answer.status(), 408);
+    assert_eq!(answer.json::<Value>().await.expect("JSON")["error"], "body_timeout");
+    assert_eq!(stage.get(&format!("/{id}")).await.data()["state"], "pending");
+    assert_eq!(stage.put(&id, PDF).await.data()["state"], "ready");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde_json::json;
 use twofold::adapters::random::hex;
 
 use super::{FILES, PDF, PNG, Server, Stage, attachment, hostile::assert_refused, on_both, text};
-use crate::support::{TestApp, TestDb};
+use crate::support::{TestApp, TestDb, cluster::connect};
 
 /// Longer than URLs are good for.
 const EARLIER: TimeDelta = TimeDelta::minutes(6);
@@ -159,6 +159,11 @@ async fn c22_what_was_looked_at_is_what_stays(server: Server) {
     let page = [b"<script>", &vec![b' '; PNG.len() - 8][..]].concat();
     stage.upload(&created, PNG).await;
     stage.complete(&id).await.data();
+    // It is looked for again when nobody can upload it any more.
+    let sql = connect(stage.app.database_url()).await;
+    let due = "SELECT to_char(due_at AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS') FROM doomed_objects";
+    let due: String = sql.query_one(due, &[]).await.expect("one").get(0);
+    assert!(text(&created["file"]["expires_at"]).starts_with(&due), "{created} {due}");
     // The URL is good for some minutes yet.
     stage.upload(&created, &page).await;
     assert_eq!(stage.complete(&id).await.data()["state"], "ready");

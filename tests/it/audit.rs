@@ -19,6 +19,7 @@ use crate::support::{
     http::Answer,
     rounds,
     statements::Statements,
+    wait,
 };
 
 const LOG: &str = "/api/v1/backoffice/audit-logs";

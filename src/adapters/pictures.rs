@@ -3,8 +3,8 @@
 use std::{io::Cursor, sync::LazyLock};
 
 use image::{
-    DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb,
-    RgbImage,
+    DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
+    Rgb, RgbImage,
     codecs::jpeg::JpegEncoder,
     imageops::{self, FilterType},
 };
@@ -70,9 +70,11 @@ async fn in_turn(
 ) -> Result<Picture, PictureError> {
     let _turn = TURN.acquire().await.map_err(|_| PictureError::GivenUp)?;
     let made = spawn_blocking(work).await;
-    made.map_err(|error| {
-        if error.is_panic() { PictureError::Broken } else { PictureError::GivenUp }
-    })?
+    made.map_err(
+        |error| {
+            if error.is_panic() { PictureError::Broken } else { PictureError::GivenUp }
+        },
+    )?
 }
 
 fn made_of(bytes: &[u8], shape: Shape) -> Result<Picture, PictureError> {

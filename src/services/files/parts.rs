@@ -97,7 +97,8 @@ async fn store(
     let now = tx.now;
     uploads::take_room(core, &mut tx, ids.1, announced.size).await?;
     let parts = Some((upload_id, part_size(announced.size)));
-    let file = files::insert(&mut tx, uploads::row(core, ids, announced, (key, parts), now)).await?;
+    let file =
+        files::insert(&mut tx, uploads::row(core, ids, announced, (key, parts), now)).await?;
     tx.commit().await?;
     Ok(file)
 }

@@ -3,14 +3,18 @@
 use std::{io::Cursor, sync::LazyLock};
 
 use image::{
-    DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Rgb, RgbImage,
-    codecs::jpeg::JpegEncoder, imageops::FilterType,
+    DynamicImage, GenericImageView, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
+    Rgb, RgbImage,
+    codecs::jpeg::JpegEncoder,
+    imageops::{self, FilterType},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking};
 
 /// More are refused before any is decoded: a few kilobytes can stand for gigabytes of them.
 const MAX_PIXELS: u64 = 50_000_000;
-/// In bytes, of one picture while it is decoded.
+/// Longer ones are refused as well: what is scaled takes memory by its sides, not only by its pixels.
+const MAX_SIDE: u32 = 16_384;
+/// In bytes, of a decoded picture. Decoding one may take twice as much besides, and scaling it once.
 const MAX_MEMORY: u64 = 224 * 1024 * 1024;
 /// One at a time: each may need that much.
 static TURN: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(1));
@@ -38,10 +42,16 @@ pub struct Picture {
 /// Why there is none.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    #[error("it has {0} pixels")]
-    TooLarge(u64),
+    #[error("it has {0} × {1} pixels")]
+    TooLarge(u32, u32),
+    #[error("its pixels take {0} bytes")]
+    TooDeep(u64),
     #[error("it can't be read")]
     Unreadable(#[from] ImageError),
+    /// It can't be read in a way that nobody thought of.
+    #[error("reading it broke off")]
+    Broken,
+    /// The process ends.
     #[error("the work was given up")]
     GivenUp,
 }
@@ -52,9 +62,19 @@ pub enum PictureError {
 /// # Errors
 /// [`PictureError`]
 pub async fn remake(bytes: Vec<u8>, shape: Shape) -> Result<Picture, PictureError> {
+    in_turn(move || made_of(&bytes, shape)).await
+}
+
+async fn in_turn(
+    work: impl FnOnce() -> Result<Picture, PictureError> + Send + 'static,
+) -> Result<Picture, PictureError> {
     let _turn = TURN.acquire().await.map_err(|_| PictureError::GivenUp)?;
-    let made = spawn_blocking(move || made_of(&bytes, shape)).await;
-    made.map_err(|_| PictureError::GivenUp)?
+    let made = spawn_blocking(work).await;
+    made.map_err(
+        |error| {
+            if error.is_panic() { PictureError::Broken } else { PictureError::GivenUp }
+        },
+    )?
 }
 
 fn made_of(bytes: &[u8], shape: Shape) -> Result<Picture, PictureError> {
@@ -62,17 +82,22 @@ fn made_of(bytes: &[u8], shape: Shape) -> Result<Picture, PictureError> {
         ImageReader::new(Cursor::new(bytes)).with_guessed_format().map_err(ImageError::from)?;
     let mut limits = Limits::default();
     limits.max_alloc = Some(MAX_MEMORY);
+    limits.max_image_width = Some(MAX_SIDE);
+    limits.max_image_height = Some(MAX_SIDE);
     reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     let pixels = u64::from(width) * u64::from(height);
-    if pixels > MAX_PIXELS {
-        return Err(PictureError::TooLarge(pixels));
+    if pixels > MAX_PIXELS || width.max(height) > MAX_SIDE {
+        return Err(PictureError::TooLarge(width, height));
+    }
+    if decoder.total_bytes() > MAX_MEMORY {
+        return Err(PictureError::TooDeep(decoder.total_bytes()));
     }
     let orientation = decoder.orientation()?;
     let picture = DynamicImage::from_decoder(decoder)?;
     let mut picture = match shape {
-        Shape::Square(side) => picture.resize_to_fill(side, side, FilterType::Triangle),
+        Shape::Square(side) => middle(&picture, side),
         Shape::Within(side) if width.max(height) > side => {
             picture.resize(side, side, FilterType::Triangle)
         }
@@ -83,6 +108,14 @@ fn made_of(bytes: &[u8], shape: Shape) -> Result<Picture, PictureError> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, QUALITY))?;
     Ok(Picture { width: picture.width(), height: picture.height(), bytes: bytes.into_inner() })
+}
+
+/// The square in the middle, scaled: of the rest nothing is.
+fn middle(picture: &DynamicImage, side: u32) -> DynamicImage {
+    let (width, height) = picture.dimensions();
+    let whole = width.min(height);
+    let square = picture.view((width - whole) / 2, (height - whole) / 2, whole, whole);
+    imageops::resize(&*square, side, side, FilterType::Triangle).into()
 }
 
 /// JPEG knows no transparency.
@@ -135,6 +168,51 @@ mod tests {
             assert_eq!(read.dimensions(), expected);
             assert!(read.get_pixel(1, 1).0.iter().all(|part| *part > 250), "white");
         }
+    }
+
+    #[tokio::test]
+    async fn a_square_is_of_the_middle() {
+        let colors = [Rgba([255, 0, 0, 255]), Rgba([0, 0, 255, 255])];
+        for (width, height) in [(900, 300), (300, 900)] {
+            // The middle third of the longer side is blue.
+            let picture = image::RgbaImage::from_fn(width, height, |x, y| {
+                colors[usize::from((300..600).contains(&x.max(y)))]
+            });
+            let picture = DynamicImage::from(picture);
+            let made = middle(&picture, 30).to_rgba8();
+            let first = if width > height { (0, 15) } else { (15, 0) };
+            assert_eq!(made.dimensions(), (30, 30));
+            assert_eq!(made.get_pixel(15, 15), &colors[1]);
+            assert_eq!(made.get_pixel(first.0, first.1), &colors[1]);
+        }
+    }
+
+    #[tokio::test]
+    async fn long_and_deep_ones_are_refused_before_they_take_memory() {
+        for (width, height) in [(100_000, 1), (1, 100_000), (16_385, 16)] {
+            for shape in [Shape::Square(512), Shape::Within(1600)] {
+                remake(png(width, height, [9; 4]), shape).await.expect_err("no picture");
+            }
+        }
+        // As long as they may be, and as narrow.
+        let made = remake(png(16_384, 1, [9; 4]), Shape::Square(512)).await.expect("made");
+        assert_eq!((made.width, made.height), (512, 512));
+        let made = remake(png(1, 16_384, [9; 4]), Shape::Within(1600)).await.expect("made");
+        assert_eq!((made.width, made.height), (1, 1600));
+        // 42 million pixels of four times 16 bits; its checksum is right, and it has no pixel yet.
+        let mut deep = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+        deep.extend([0, 0, 0x19, 0x64, 0, 0, 0x19, 0x64, 16, 6, 0, 0, 0, 0x07, 0x8f, 0x6a, 0x44]);
+        deep.extend([0, 0, 0, 0, b'I', b'D', b'A', b'T', 0x35, 0xaf, 0x06, 0x1e]);
+        let refused = remake(deep, Shape::Square(512)).await.expect_err("no picture");
+        assert!(matches!(refused, PictureError::TooDeep(338_000_000)), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn what_breaks_the_work_is_no_reason_to_try_again() {
+        let broken = in_turn(|| panic!("a fault of the decoder")).await;
+        assert!(matches!(broken, Err(PictureError::Broken)), "{broken:?}");
+        // It was somebody's turn, and is the next one's.
+        remake(png(9, 9, [9; 4]), Shape::Square(8)).await.expect("made");
     }
 
     #[tokio::test]

@@ -2,7 +2,13 @@
 //! the transaction that deletes the row.
 
 use chrono::{DateTime, Utc};
-use diesel::{dsl::case_when, pg::Pg, prelude::*, upsert::excluded};
+use diesel::{
+    dsl::{case_when, sql},
+    pg::Pg,
+    prelude::*,
+    sql_types::Timestamptz,
+    upsert::excluded,
+};
 use diesel_async::RunQueryDsl;
 
 use super::{Conn, schema::doomed_objects};
@@ -55,26 +61,37 @@ pub async fn insert(conn: &mut Conn, doomed: &[Doomed], now: DateTime<Utc>) -> Q
     Ok(())
 }
 
-/// What is due, the longest first.
+/// Takes what is due, the longest first: it is due again later, and later each time, unless it is deleted by then.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn due(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Doomed>> {
-    doomed_objects::table
+pub async fn take(conn: &mut Conn, now: DateTime<Utc>, limit: i64) -> QueryResult<Vec<Doomed>> {
+    let due = doomed_objects::table
         .filter(doomed_objects::due_at.le(now))
         .order_by((doomed_objects::due_at, doomed_objects::prefix))
         .limit(limit)
-        .select(Doomed::as_select())
-        .load(conn)
+        .for_update()
+        .skip_locked()
+        .select(doomed_objects::prefix);
+    let due: Vec<String> = due.load(conn).await?;
+    let later = sql::<Timestamptz>("").bind::<Timestamptz, _>(now).sql(
+        " + least(greatest(2 * (due_at - updated_at), interval '5 seconds'), interval '1 hour')",
+    );
+    diesel::update(doomed_objects::table)
+        .filter(doomed_objects::prefix.eq_any(due))
+        .filter(doomed_objects::due_at.le(now))
+        .set((doomed_objects::due_at.eq(later), doomed_objects::updated_at.eq(now)))
+        .returning(Doomed::as_returning())
+        .get_results(conn)
         .await
 }
 
-/// Notes that something is deleted, unless it is to be deleted again later.
+/// Notes that something is deleted, or that it isn't to be; `false` where its time is another one by now.
 ///
 /// # Errors
 /// When the statement fails.
-pub async fn delete(conn: &mut Conn, doomed: &Doomed) -> QueryResult<()> {
+pub async fn delete(conn: &mut Conn, doomed: &Doomed) -> QueryResult<bool> {
     let same = doomed_objects::table.find(&doomed.prefix);
-    diesel::delete(same.filter(doomed_objects::due_at.eq(doomed.due_at))).execute(conn).await?;
-    Ok(())
+    let same = same.filter(doomed_objects::due_at.eq(doomed.due_at));
+    Ok(diesel::delete(same).execute(conn).await? == 1)
 }

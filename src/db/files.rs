@@ -201,6 +201,23 @@ pub async fn fail(
     Ok(changed == 1)
 }
 
+/// Up to `limit` files that have been worked on since before then.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn stuck(conn: &mut Conn, since: DateTime<Utc>, limit: i64) -> QueryResult<Vec<File>> {
+    files::table
+        .filter(files::state.eq(FileState::Processing))
+        .filter(files::completed_at.le(since))
+        .order_by(files::id)
+        .limit(limit)
+        .for_update()
+        .skip_locked()
+        .select(File::as_select())
+        .load(conn)
+        .await
+}
+
 /// Notes that an upload is complete, and which object it is now; `None` where it isn't pending any more.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ impl Handler for CleanUpFiles {
         let mut done = CleanedUp { given_up: 0, deleted: 0 };
         while !context.is_cancelled() {
             let given_up = removal::give_up_expired(core, origin, AT_ONCE).await?;
-            let deleted = removal::delete_doomed(core, AT_ONCE).await?;
+            let deleted = removal::delete_doomed(core, origin, AT_ONCE).await?;
             if given_up + deleted == 0 {
                 break;
             }

@@ -41,6 +41,15 @@ fn storage(core: &Core) -> Result<&Storage> {
     Ok(core.storage.as_ref().ok_or(Code::NotConfigured)?)
 }
 
+/// The storage, if it was there a moment ago.
+///
+/// # Errors
+/// [`Code::NotConfigured`], [`Code::Unavailable`]
+async fn present_storage(core: &Core) -> Result<&Storage> {
+    let storage = storage(core)?;
+    if core.health.has_storage(core).await { Ok(storage) } else { Err(Code::Unavailable.into()) }
+}
+
 /// One page of a user's own files: one statement.
 ///
 /// # Errors

@@ -7,7 +7,9 @@ use uuid::Uuid;
 
 use super::{
     super::{Code, Core, FieldError, Result, ServiceError, jobs::Job},
-    Announced, pictures, removal, storage, uploads,
+    Announced, pictures, present_storage,
+    removal::{self, forget},
+    storage, uploads,
 };
 use crate::{
     adapters::storage::{Part, Presigned},
@@ -45,7 +47,7 @@ fn part_size(size: i64) -> i64 {
 /// How large a part is; `None` where there is no such part.
 fn size_of(file: &File, number: i32) -> Option<i64> {
     let part_size = file.part_size?;
-    let before = part_size * i64::from(number - 1);
+    let before = part_size * (i64::from(number) - 1);
     (number >= 1 && before < file.size).then(|| part_size.min(file.size - before))
 }
 
@@ -71,16 +73,32 @@ pub async fn create(
         return Err(ServiceError::invalid(vec![fault]));
     }
     core.files.check(announced, None)?;
-    let storage = storage(core)?;
-    let mut tx = core.db.begin(origin).await?;
-    let (id, now) = (core.random.id(tx.now), tx.now);
+    let storage = present_storage(core).await?;
+    let id = core.random.id(core.clock.now());
     let key = removal::new_key(core, id);
-    // Before anything is begun in the storage.
-    uploads::take_room(core, &mut tx, owner_id, announced.size).await?;
+    // Before the transaction: no connection waits for the storage.
     let upload_id = storage.begin(&key, announced.content_type.text()).await?;
-    let parts = Some((upload_id.as_str(), part_size(announced.size)));
-    let new = uploads::row(core, (id, owner_id), announced, (&key, parts), now);
-    let file = files::insert(&mut tx, new).await?;
+    let stored = store(core, origin, (id, owner_id), announced, (&key, &upload_id)).await;
+    if stored.is_err() {
+        forget(storage.end(&key, &upload_id).await);
+    }
+    stored
+}
+
+/// Stores a file whose upload has begun.
+async fn store(
+    core: &Core,
+    origin: &Origin,
+    ids: (Uuid, Uuid),
+    announced: &Announced,
+    (key, upload_id): (&str, &str),
+) -> Result<File> {
+    let mut tx = core.db.begin(origin).await?;
+    let now = tx.now;
+    uploads::take_room(core, &mut tx, ids.1, announced.size).await?;
+    let parts = Some((upload_id, part_size(announced.size)));
+    let file =
+        files::insert(&mut tx, uploads::row(core, ids, announced, (key, parts), now)).await?;
     tx.commit().await?;
     Ok(file)
 }
@@ -187,6 +205,7 @@ pub async fn assemble(core: &Core, origin: &Origin, file_id: Uuid) -> Result<()>
     }
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
+    // Of one that is gone meanwhile the object is looked for once this can't make it any more.
     files::set_ready(&mut tx, file_id, now).await?;
     Ok(tx.commit().await?)
 }

@@ -8,12 +8,14 @@ use uuid::Uuid;
 
 use super::{
     super::{Code, Core, Result, ServiceError, jobs::Job},
-    FileType, removal, storage,
+    FileType,
+    removal::{self, forget},
+    storage,
 };
 use crate::{
     adapters::pictures::{self, Picture, PictureError, Shape},
     db::{
-        Origin,
+        Origin, Tx,
         doomed_objects::Doomed,
         file_spaces,
         files::{self, File, FilePurpose, FileState, Remade},
@@ -71,37 +73,47 @@ async fn replace(
     old_key: &str,
     picture: Picture,
 ) -> Result<()> {
-    let key = removal::new_key(core, file.id);
+    let object = removal::intend(core, file.id, Duration::ZERO).await?;
     let Picture { bytes, width, height } = picture;
     let sha256 = digest(&SHA256, &bytes);
     let made = Remade {
-        key: &key,
+        key: &object.prefix,
         content_type: FileType::Jpeg.text(),
         size: i64::try_from(bytes.len()).map_err(ServiceError::internal)?,
         sha256: sha256.as_ref(),
         width: i32::try_from(width).map_err(ServiceError::internal)?,
         height: i32::try_from(height).map_err(ServiceError::internal)?,
     };
-    storage(core)?.put(&key, made.content_type, bytes).await?;
+    let storage = storage(core)?;
+    storage.put(&object.prefix, made.content_type, bytes).await?;
     let mut tx = core.db.begin(origin).await?;
     let (now, saved) = (tx.now, file.size - made.size);
-    if files::finish(&mut tx, file.id, made, now).await? {
-        file_spaces::free(&mut tx, file.owner_id, 0, saved, now).await?;
-        let old = Doomed::objects(old_key.to_owned(), now);
-        removal::doom(core, &mut tx, vec![old]).await?;
+    if !files::finish(&mut tx, file.id, made, now).await? {
+        drop(tx);
+        forget(storage.delete(&object.prefix).await);
+        return Ok(());
     }
+    removal::keep(&mut tx, &object).await?;
+    file_spaces::free(&mut tx, file.owner_id, 0, saved, now).await?;
+    let old = Doomed::objects(old_key.to_owned(), now);
+    removal::doom(core, &mut tx, vec![old]).await?;
     Ok(tx.commit().await?)
 }
 
 /// Nothing can be made of a file.
 pub(super) async fn fail(core: &Core, origin: &Origin, file: &File) -> Result<()> {
     let mut tx = core.db.begin(origin).await?;
-    let now = tx.now;
-    if files::fail(&mut tx, file.id, now + core.files.pending_life, now).await? {
-        let all = Doomed::objects(removal::prefix(file.id), now);
-        removal::doom(core, &mut tx, vec![all]).await?;
-    }
+    give_up(core, &mut tx, file).await?;
     Ok(tx.commit().await?)
+}
+
+/// As of [`fail`], of a file that is being worked on.
+pub(super) async fn give_up(core: &Core, tx: &mut Tx, file: &File) -> Result<()> {
+    let now = tx.now;
+    if files::fail(tx, file.id, now + core.files.pending_life, now).await? {
+        removal::doom(core, tx, removal::doomed(file, now).collect()).await?;
+    }
+    Ok(())
 }
 
 /// The bytes of a picture that is for everybody.

@@ -1,21 +1,26 @@
 //! Files that go: the row at once, its objects soon after, whatever happens in between.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, slice, time::Duration};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::super::{
-    Code, Core, Result,
+    Code, Core, Result, ServiceError,
     cache::Change,
     jobs::{Job, Order},
 };
-use crate::db::{
-    DbError, Origin, Tx,
-    doomed_objects::{self, Doomed},
-    file_spaces,
-    files::{self, File, FileState},
+use super::{parts::AssembleFile, pictures, present_storage};
+use crate::{
+    adapters::storage::{Storage, StorageError},
+    db::{
+        DbError, Origin, Tx,
+        doomed_objects::{self, Doomed},
+        file_spaces,
+        files::{self, File, FileState},
+    },
+    telemetry::Chain,
 };
 
 /// Gives up files that were not uploaded in time, and deletes objects that nothing names any more.
@@ -25,6 +30,8 @@ pub struct CleanUpFiles {}
 impl Job for CleanUpFiles {
     const KIND: &'static str = "files.clean_up";
     const QUEUE: &'static str = "maintenance";
+    /// While one waits for its next try none of the schedule's is stored.
+    const MAX_ATTEMPTS: i32 = 3;
     const TIME_LIMIT: Duration = Duration::from_mins(10);
 
     fn unique_key(&self) -> Option<String> {
@@ -55,6 +62,34 @@ pub(super) fn file_of(key: &str) -> Option<Uuid> {
 /// A key that no object of a file has yet, and that nobody else can write to.
 pub(super) fn new_key(core: &Core, id: Uuid) -> String {
     format!("{}{}", prefix(id), core.random.id(core.clock.now()))
+}
+
+/// An object that is about to be made, by a call that takes no longer than this: before there is anything, it is
+/// written down that it is to be deleted, unless a file keeps it within an hour.
+pub(super) async fn intend(core: &Core, id: Uuid, limit: Duration) -> Result<Doomed> {
+    let now = core.clock.now();
+    let limit = TimeDelta::from_std(limit).map_err(ServiceError::internal)?;
+    let object = Doomed::objects(new_key(core, id), now + limit + TimeDelta::hours(1));
+    let mut conn = core.db.conn().await?;
+    doomed_objects::insert(&mut conn, slice::from_ref(&object), now).await?;
+    Ok(object)
+}
+
+/// In the transaction that names an object as a file's: it stays.
+///
+/// # Errors
+/// [`Code::Unavailable`] when it was not in time; the object may be gone by now.
+pub(super) async fn keep(tx: &mut Tx, object: &Doomed) -> Result<()> {
+    // Who deletes it has given it another time before.
+    let is_kept = doomed_objects::delete(tx, object).await?;
+    if is_kept { Ok(()) } else { Err(Code::Unavailable.into()) }
+}
+
+/// What is deleted later in any case may fail now.
+pub(super) fn forget(outcome: Result<(), StorageError>) {
+    if let Err(error) = outcome {
+        tracing::warn!("an object is deleted later: {}", Chain(&error));
+    }
 }
 
 /// Deletes one of a user's own files.
@@ -105,13 +140,15 @@ pub async fn delete_of(core: &Core, tx: &mut Tx, user_ids: &[Uuid]) -> Result<()
     doom(core, tx, gone.iter().flat_map(|file| doomed(file, now)).chain(folders).collect()).await
 }
 
-/// The objects of a file: those that an upload may still make are looked for when it can't any more.
-fn doomed(file: &File, now: DateTime<Utc>) -> impl Iterator<Item = Doomed> {
+/// The objects of a file: those that an upload or a job may still make are looked for when it can't any more.
+pub(super) fn doomed(file: &File, now: DateTime<Utc>) -> impl Iterator<Item = Doomed> {
     let upload_key = file.upload_key.clone();
     let upload = match (&file.upload_id, file.state) {
         (Some(upload_id), FileState::Pending | FileState::Processing) => {
+            let may_be_made = file.state == FileState::Processing;
+            let due_at = if may_be_made { now + AssembleFile::TIME_LIMIT } else { now };
             let upload_id = Some(upload_id.clone());
-            Some(Doomed { prefix: upload_key, due_at: now, upload_id })
+            Some(Doomed { prefix: upload_key, due_at, upload_id })
         }
         (None, FileState::Pending) => {
             file.expires_at.map(|due_at| Doomed::objects(upload_key, due_at))
@@ -133,37 +170,63 @@ pub(super) async fn doom(core: &Core, tx: &mut Tx, doomed: Vec<Doomed>) -> Resul
     Ok(())
 }
 
-/// Gives up to `limit` files up that were not uploaded in time, or are of no use, and returns how many.
+/// Gives up to `limit` files up that were not uploaded in time, or are of no use, and as many that no job makes
+/// anything of any more; returns how many.
 ///
 /// # Errors
 /// When the database fails.
 pub async fn give_up_expired(core: &Core, origin: &Origin, limit: i64) -> Result<usize> {
+    /// Much longer than all tries of a job take.
+    const WORK: TimeDelta = TimeDelta::days(1);
     let mut tx = core.db.begin(origin).await?;
     let now = tx.now;
+    let stuck = files::stuck(&mut tx, now - WORK, limit).await?;
+    for file in &stuck {
+        tracing::warn!("the file {} is given up, for its job has not ended", file.id);
+        pictures::give_up(core, &mut tx, file).await?;
+    }
     let gone = files::delete_expired(&mut tx, now, limit).await?;
     clear(core, &mut tx, &gone).await?;
     tx.commit().await?;
-    Ok(gone.len())
+    Ok(gone.len() + stuck.len())
 }
 
-/// Deletes what up to `limit` doomed prefixes stand for, and returns how many of these there were.
+/// Deletes what up to `limit` doomed prefixes stand for, and returns how many of these there were. What can't be
+/// deleted keeps nothing else.
 ///
 /// # Errors
-/// [`Code::Unavailable`] when the storage or the database is down.
-pub async fn delete_doomed(core: &Core, limit: i64) -> Result<usize> {
+/// [`Code::Unavailable`] when the storage or the database is down, or something can't be deleted.
+pub async fn delete_doomed(core: &Core, origin: &Origin, limit: i64) -> Result<usize> {
     // What was stored before it was taken away stays where it is.
     let Some(storage) = &core.storage else { return Ok(0) };
     let due = {
-        let mut conn = core.db.conn().await?;
-        doomed_objects::due(&mut conn, core.clock.now(), limit).await?
+        let mut tx = core.db.begin(origin).await?;
+        let now = tx.now;
+        let due = doomed_objects::take(&mut tx, now, limit).await?;
+        tx.commit().await?;
+        due
     };
+    let mut failure = None;
     for doomed in &due {
-        if let Some(upload_id) = &doomed.upload_id {
-            storage.end(&doomed.prefix, upload_id).await?;
+        match delete_all(storage, doomed).await {
+            Ok(()) => {
+                let mut conn = core.db.conn().await?;
+                doomed_objects::delete(&mut conn, doomed).await.map_err(DbError::from)?;
+            }
+            Err(error) => {
+                tracing::warn!("objects are deleted later: {}: {}", doomed.prefix, Chain(&error));
+                failure = Some(error);
+                // Each of the others would wait as long.
+                present_storage(core).await?;
+            }
         }
-        storage.delete_all(&doomed.prefix).await?;
-        let mut conn = core.db.conn().await?;
-        doomed_objects::delete(&mut conn, doomed).await.map_err(DbError::from)?;
     }
-    Ok(due.len())
+    failure.map_or(Ok(due.len()), |error| Err(error.into()))
+}
+
+async fn delete_all(storage: &Storage, doomed: &Doomed) -> Result<(), StorageError> {
+    if let Some(upload_id) = &doomed.upload_id {
+        storage.end(&doomed.prefix, upload_id).await?;
+    }
+    storage.delete_all(&doomed.prefix).await
 }

@@ -1,6 +1,6 @@
 //! Files on their way in: announced, uploaded by a URL, and taken.
 
-use std::io;
+use std::{io, time::Duration};
 
 use chrono::{DateTime, Utc};
 use futures_util::Stream;
@@ -11,17 +11,18 @@ use super::{
     super::{Code, Core, FieldError, Result, ServiceError},
     Announced, FileType, parts,
     pictures::{self, MakePicture},
-    removal, storage,
+    present_storage,
+    removal::{self, forget},
+    storage,
 };
 use crate::{
-    adapters::storage::{Presigned, Storage, StorageError, StreamError},
+    adapters::storage::{Presigned, Storage, StreamError},
     db::{
         Origin, Tx,
         doomed_objects::{self, Doomed},
         file_spaces::{self, FileSpace},
         files::{self, File, FileState, NewFile},
     },
-    telemetry::Chain,
 };
 
 /// What was uploaded and what was announced are two things.
@@ -39,10 +40,7 @@ pub async fn create(
     announced: &Announced,
 ) -> Result<(File, Presigned)> {
     core.files.check(announced, Some(core.files.single_size))?;
-    let storage = storage(core)?;
-    if !core.health.has_storage(core).await {
-        return Err(Code::Unavailable.into());
-    }
+    let storage = present_storage(core).await?;
     let mut tx = core.db.begin(origin).await?;
     let (id, now) = (core.random.id(tx.now), tx.now);
     let space = take_room(core, &mut tx, owner_id, announced.size).await?;
@@ -109,10 +107,10 @@ pub async fn complete(core: &Core, origin: &Origin, owner_id: Uuid, id: Uuid) ->
         return Err(Code::FileNotUploaded.into());
     }
     // Another one for each try: what is looked at is nobody else's to change.
-    let key = removal::new_key(core, id);
-    storage.copy(&file.upload_key, &key).await?;
-    let fault = fault_of_object(storage, &file, &key).await?;
-    take(core, origin, file, key, fault).await
+    let object = removal::intend(core, id, Duration::ZERO).await?;
+    storage.copy(&file.upload_key, &object.prefix).await?;
+    let fault = fault_of_object(storage, &file, &object.prefix).await?;
+    take(core, origin, file, &object, fault).await
 }
 
 /// Receives a file instead of the storage: `length` is what the request says of its own.
@@ -140,8 +138,9 @@ pub async fn receive(
         let fault = FieldError::new("Content-Length", "mismatch", message);
         return Err(ServiceError::invalid(vec![fault]));
     }
-    let (key, kind) = (removal::new_key(core, id), (file.content_type.as_str(), file.size));
-    let received = storage.put_stream(&key, kind, incoming, core.files.direct_limit).await;
+    let (kind, limit) = ((file.content_type.as_str(), file.size), core.files.direct_limit);
+    let object = removal::intend(core, id, limit).await?;
+    let received = storage.put_stream(&object.prefix, kind, incoming, limit).await;
     let received = received.map_err(|error| match error {
         StreamError::Incoming(error) if error.kind() == io::ErrorKind::TimedOut => {
             ServiceError::from(Code::SlowBody).caused_by(error)
@@ -150,15 +149,15 @@ pub async fn receive(
         StreamError::Storage(error) => error.into(),
     })?;
     let fault = fault_of_bytes(&file, &received.start, Some(&received.sha256));
-    take(core, origin, file, key, fault).await
+    take(core, origin, file, &object, fault).await
 }
 
-/// The file is the object of this key from now on, or it is gone.
+/// The file is this object from now on, or it is gone.
 async fn take(
     core: &Core,
     origin: &Origin,
     file: File,
-    key: String,
+    object: &Doomed,
     fault: Option<FieldError>,
 ) -> Result<File> {
     if let Some(fault) = fault {
@@ -170,12 +169,14 @@ async fn take(
     let now = tx.now;
     let is_picture = pictures::shape(file.purpose).is_some();
     let state = if is_picture { FileState::Processing } else { FileState::Ready };
-    let Some(taken) = files::complete(&mut tx, file.id, state, &key, now).await? else {
+    let key = &object.prefix;
+    let Some(taken) = files::complete(&mut tx, file.id, state, key, now).await? else {
         drop(tx);
-        // Another request was faster, or the file is no more; the copy goes with it at the latest.
-        forget(storage.delete(&key).await);
+        // Another request was faster, or the file is no more.
+        forget(storage.delete(key).await);
         return super::get(core, file.owner_id, file.id).await;
     };
+    removal::keep(&mut tx, object).await?;
     if is_picture {
         core.jobs.enqueue(core, &mut tx, &MakePicture { file_id: file.id }).await?;
     }
@@ -223,11 +224,4 @@ async fn refuse(core: &Core, origin: &Origin, file: &File) -> Result<()> {
     let gone = files::delete_pending(&mut tx, file.id).await?;
     removal::clear(core, &mut tx, &gone).await?;
     Ok(tx.commit().await?)
-}
-
-/// What is deleted later in any case may fail now.
-fn forget(outcome: Result<(), StorageError>) {
-    if let Err(error) = outcome {
-        tracing::warn!("an object is deleted later: {}", Chain(&error));
-    }
 }

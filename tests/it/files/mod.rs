@@ -1,6 +1,7 @@
 //! Files: announced, uploaded past the server, looked at, downloaded, and gone. Each test runs on the embedded S3
 //! server and on another one, which is a process of its own.
 
+mod faults;
 mod hostile;
 mod parts;
 mod pictures;

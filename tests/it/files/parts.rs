@@ -21,7 +21,7 @@ fn large() -> Vec<u8> {
 }
 
 impl Stage {
-    async fn announce_large(&self, kind: &str, size: usize) -> Answer {
+    pub async fn announce_large(&self, kind: &str, size: usize) -> Answer {
         let request = self.app.post(&format!("{FILES}/multipart"), attachment(kind, size));
         request.bearer(&self.token).send().await
     }
@@ -128,6 +128,10 @@ async fn each_way_of_uploading_has_its_files() {
     assert_eq!(avatar.send().await.faults(), fault("purpose", "not_allowed"));
     let too_large = stage.announce_large("application/pdf", (5 << 30) + 1).await;
     assert_eq!(too_large.faults(), fault("size", "too_large"));
+    let least = stage.sign(&uuid::Uuid::nil().to_string(), &[i32::MIN, 0, 10_001]).await.faults();
+    let rules = ["too_small", "too_small", "too_large"].into_iter().enumerate();
+    let rules = rules.map(|(index, rule)| (format!("numbers[{index}]"), rule.to_owned()));
+    assert_eq!(least, rules.collect::<Vec<_>>());
     let single = text(&stage.pending("image/png", PNG).await["file"]["id"]);
     stage.sign(&single, &[1]).await.assert_error(409, "file_not_in_parts");
     stage.get(&format!("/{single}/parts")).await.assert_error(409, "file_not_in_parts");

@@ -237,6 +237,8 @@ async fn c29_with_the_storage_down_uploads_say_so_and_nothing_else_notices() {
     let answer = stage.announce(attachment("text/plain", 1)).await;
     answer.assert_error(503, "service_unavailable");
     assert!(!answer.header("retry-after").is_empty());
+    let large = stage.announce_large("text/plain", 1).await;
+    large.assert_error(503, "service_unavailable");
     assert!(stage.get("").await.data()["items"].as_array().expect("a list").is_empty());
     let me = stage.app.get("/api/v1/users/me").bearer(&stage.token).send().await;
     assert_eq!(me.data()["email"], super::ADA);

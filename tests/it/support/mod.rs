@@ -13,6 +13,7 @@ pub mod program;
 pub mod redis;
 mod redis_server;
 pub mod s3;
+pub mod s3_proxy;
 pub mod smtp;
 pub mod smtp_process;
 pub mod statements;

@@ -10,7 +10,11 @@ use crate::{
         random::hex,
         storage::{Listed, Listing, Presigned, Temporary},
     },
-    db::{file_spaces::FileSpace, files as rows},
+    api::same::same,
+    db::{
+        file_spaces::FileSpace,
+        files::{self as rows, FilePurpose, FileState},
+    },
 };
 
 /// What a file is for.
@@ -163,17 +167,8 @@ impl From<rows::File> for ManagedFile {
             name: row.name,
             content_type: row.content_type,
             size: row.size,
-            purpose: match row.purpose {
-                rows::FilePurpose::Avatar => ManagedFilePurpose::Avatar,
-                rows::FilePurpose::PostCover => ManagedFilePurpose::PostCover,
-                rows::FilePurpose::Attachment => ManagedFilePurpose::Attachment,
-            },
-            state: match row.state {
-                rows::FileState::Pending => ManagedFileState::Pending,
-                rows::FileState::Processing => ManagedFileState::Processing,
-                rows::FileState::Ready => ManagedFileState::Ready,
-                rows::FileState::Failed => ManagedFileState::Failed,
-            },
+            purpose: row.purpose.into(),
+            state: row.state.into(),
             sha256: row.sha256.as_deref().map(hex),
             width: row.width,
             height: row.height,
@@ -184,25 +179,9 @@ impl From<rows::File> for ManagedFile {
     }
 }
 
-impl From<ManagedFilePurpose> for rows::FilePurpose {
-    fn from(purpose: ManagedFilePurpose) -> Self {
-        match purpose {
-            ManagedFilePurpose::Avatar => Self::Avatar,
-            ManagedFilePurpose::PostCover => Self::PostCover,
-            ManagedFilePurpose::Attachment => Self::Attachment,
-        }
-    }
-}
-
-impl From<ManagedFileState> for rows::FileState {
-    fn from(state: ManagedFileState) -> Self {
-        match state {
-            ManagedFileState::Pending => Self::Pending,
-            ManagedFileState::Processing => Self::Processing,
-            ManagedFileState::Ready => Self::Ready,
-            ManagedFileState::Failed => Self::Failed,
-        }
-    }
+same! {
+    ManagedFilePurpose = FilePurpose: Avatar, PostCover, Attachment;
+    ManagedFileState = FileState: Pending, Processing, Ready, Failed;
 }
 
 impl From<Presigned> for FilePreview {

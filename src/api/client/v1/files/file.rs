@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use crate::{
     adapters::{random::hex, storage::Presigned},
-    api::{client::v1::pictures, types::FileTypeName},
-    db::files as rows,
+    api::{client::v1::pictures, same::same, types::FileTypeName},
+    db::files::{self as rows, FilePurpose as FilePurposeRow, FileState as FileStateRow},
     services::files::{Announced, FileType},
 };
 
@@ -186,25 +186,10 @@ impl From<Presigned> for FileUpload {
     }
 }
 
-/// The same words on both sides.
-macro_rules! same {
-    ($name:ident: $($variant:ident),+) => {
-        impl From<rows::$name> for $name {
-            fn from(row: rows::$name) -> Self {
-                match row { $(rows::$name::$variant => Self::$variant),+ }
-            }
-        }
-
-        impl From<$name> for rows::$name {
-            fn from(name: $name) -> Self {
-                match name { $($name::$variant => Self::$variant),+ }
-            }
-        }
-    };
+same! {
+    FilePurpose = FilePurposeRow: Avatar, PostCover, Attachment;
+    FileState = FileStateRow: Pending, Processing, Ready, Failed;
 }
-
-same!(FilePurpose: Avatar, PostCover, Attachment);
-same!(FileState: Pending, Processing, Ready, Failed);
 
 pub fn an_id() -> Uuid {
     Uuid::from_u128(0x0197_5b2e_7c40_7000_8000_0000_0000_0001)

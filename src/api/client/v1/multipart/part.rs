@@ -26,7 +26,12 @@ pub struct CreatedMultipartFile {
 #[oai(deny_unknown_fields, example)]
 pub struct SignFilePartsRequest {
     /// Their numbers, from 1.
-    #[oai(validator(min_items = 1, max_items = 100))]
+    #[oai(validator(
+        min_items = 1,
+        max_items = 100,
+        minimum(value = "1"),
+        maximum(value = "10000")
+    ))]
     pub numbers: Vec<i32>,
 }
 

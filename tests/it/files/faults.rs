@@ -103,7 +103,7 @@ async fn what_cannot_be_deleted_keeps_nothing_else() {
     let sql = connect(&db.url).await;
     proxy.cut_off("stuck");
     let stuck = "INSERT INTO doomed_objects (prefix, due_at, created_at, updated_at) \
-                 SELECT 'stuck/', at, at, at FROM (SELECT now() - interval '1 day' AS at)";
+                 SELECT 'stuck/', at, at, at FROM (SELECT now() - interval '1 day' AS at) AS yesterday";
     sql.execute(stuck, &[]).await.expect("inserted");
     assert_eq!(stage.delete(&id).await, 204);
     stage.wait_for_objects(0).await;

@@ -58,7 +58,9 @@ impl S3Proxy {
     /// The application keeps its files behind it; users go to the server itself.
     pub fn of(&self, app: Builder) -> Builder {
         let url = format!("http://127.0.0.1:{}", self.port);
-        let app = self.s3.of(app).setting("TWOFOLD_STORAGE__PUBLIC_ENDPOINT", &self.s3.url());
+        let with = |app: Builder, (name, value): (&str, String)| app.setting(name, &value);
+        let app = self.s3.variables().into_iter().fold(app, with);
+        let app = app.setting("TWOFOLD_STORAGE__PUBLIC_ENDPOINT", &self.s3.url());
         app.setting("TWOFOLD_STORAGE__ENDPOINT", &url)
     }
 

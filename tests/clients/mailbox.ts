@@ -18,7 +18,9 @@ const decoded = (mail: string) =>
 export async function mailed(address: string, pattern: RegExp): Promise<string> {
   const outbox = setting('TWOFOLD_OUTBOX');
   for (let attempt = 0; attempt < 100; attempt += 1) {
-    for (const name of (await readdir(outbox)).sort()) {
+    // Others are still being written.
+    const mails = (await readdir(outbox)).filter((name) => name.endsWith('.eml'));
+    for (const name of mails.sort()) {
       if (read.has(name)) continue;
       const mail = decoded(await readFile(join(outbox, name), 'utf8'));
       const found = pattern.exec(mail)?.[1];

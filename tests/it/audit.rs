@@ -253,13 +253,7 @@ async fn a_partition_is_never_missing() {
     app.clock.advance(TimeDelta::days(1000));
     let name = app.clock.now().format("audit_logs_%Y_%m").to_string();
     assert!(!before.contains(&name), "{before:?}");
-    // Who waits too long for the one who makes it is answered 503, and tries again.
-    let sign_in = async || {
-        let body = json!({"email": ADMIN, "password": PASSWORD});
-        let answer = app.post("/api/v1/backoffice/auth/login", body).send().await;
-        (answer.status != 503).then(|| answer.data())
-    };
-    let logins = join_all((0..10).map(|_| wait(sign_in))).await;
+    let logins = join_all((0..10).map(|_| app.admin_login())).await;
     let token = text(&logins[0]["access_token"]);
     assert_eq!(list(&app, &token, "?action=admin.signed_in").await.data()["total"], 10);
     let after = partitions(&db).await;
@@ -275,6 +269,32 @@ async fn a_partition_is_never_missing() {
         made.contains(&"audit_logs_2031_03".to_owned())
             && made.contains(&"audit_logs_2031_04".to_owned())
     );
+}
+
+#[tokio::test]
+async fn who_waits_for_a_partition_keeps_no_other_waiting() {
+    let db = TestDb::create().await;
+    let make = "SELECT make_audit_partition('2031-03-01Z')";
+    let maker = connect(&db.url).await;
+    maker.batch_execute(&format!("BEGIN; {make}")).await.expect("made");
+    let others = [connect(&db.url).await, connect(&db.url).await];
+    // Both wait for the first one, and neither ends its transaction.
+    let begin = format!("SET lock_timeout = '10s'; BEGIN; {make}");
+    let waiting = join_all(others.iter().map(|sql| sql.batch_execute(&begin)));
+    let observer = connect(&db.url).await;
+    let made = async {
+        let count = "SELECT count(*) FROM pg_locks WHERE NOT granted AND database =
+                         (SELECT oid FROM pg_database WHERE datname = current_database())";
+        wait(async || {
+            let row = observer.query_one(count, &[]).await.expect("counted");
+            (row.get::<_, i64>(0) == 2).then_some(())
+        })
+        .await;
+        maker.batch_execute("COMMIT").await.expect("committed");
+    };
+    for outcome in tokio::join!(waiting, made).0 {
+        outcome.expect("found");
+    }
 }
 
 #[tokio::test]

@@ -59,10 +59,11 @@ pub struct CountedPost {
     pub changes: i64,
 }
 
+/// How many changes were taken.
 #[derive(QueryableByName)]
-struct Added {
+pub(super) struct Taken {
     #[diesel(sql_type = BigInt)]
-    rows: i64,
+    pub rows: i64,
 }
 
 /// Adds up to `limit` changes to the counts of posts, and returns of which ones.
@@ -95,7 +96,7 @@ pub async fn add_to_posts(conn: &mut Conn, limit: i64) -> QueryResult<Vec<Counte
 /// # Errors
 /// When the statement fails.
 pub async fn add_to_tags(conn: &mut Conn, limit: i64, now: DateTime<Utc>) -> QueryResult<i64> {
-    let added: Added = sql_query(
+    let added: Taken = sql_query(
         "WITH taken AS (
              DELETE FROM tag_count_changes WHERE ctid = ANY(ARRAY(
                  SELECT ctid FROM tag_count_changes LIMIT $1 FOR UPDATE SKIP LOCKED))

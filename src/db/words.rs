@@ -9,20 +9,14 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 
-use super::Conn;
-
-#[derive(QueryableByName)]
-struct Counted {
-    #[diesel(sql_type = BigInt)]
-    rows: i64,
-}
+use super::{Conn, post_counts::Taken};
 
 /// Counts the words of up to `limit` posts, and returns of how many.
 ///
 /// # Errors
 /// When the statement fails.
 pub async fn count(conn: &mut Conn, limit: i64, now: DateTime<Utc>) -> QueryResult<i64> {
-    let counted: Counted = sql_query(
+    let counted: Taken = sql_query(
         "WITH taken AS (
              DELETE FROM word_count_changes WHERE ctid = ANY(ARRAY(
                  SELECT ctid FROM word_count_changes LIMIT $1 FOR UPDATE SKIP LOCKED))

@@ -17,7 +17,6 @@ use uuid::Uuid;
 
 use crate::support::{
     TestApp, TestDb,
-    cluster::connect,
     explain::{Explain, assert_cheap, read},
 };
 
@@ -43,12 +42,7 @@ const MANY: &str = "
     FROM generate_series(1, 40000) n";
 
 async fn many() -> (TestApp, TestDb) {
-    let db = TestDb::create().await;
-    let sql = connect(&db.url).await;
-    for statement in [MANY, "VACUUM ANALYZE files, file_spaces"] {
-        sql.batch_execute(statement).await.expect("done");
-    }
-    (TestApp::builder().database_url(&db.url).start().await, db)
+    TestApp::with_rows(&[MANY, "VACUUM ANALYZE files, file_spaces"]).await
 }
 
 fn user(number: u128) -> Uuid {

@@ -16,16 +16,9 @@ use twofold::{
     },
 };
 
-use crate::support::{TestApp, TestDb, cluster::connect, explain::Explain};
+use crate::support::{TestApp, cluster::connect, explain::Explain};
 
 const COLUMNS: [&str; 4] = ["created_at", "email", "name", "last_login_at"];
-
-/// A start with users from a statement.
-pub async fn app_with(insert: &str) -> (TestApp, TestDb) {
-    let db = TestDb::create().await;
-    connect(&db.url).await.batch_execute(insert).await.expect("inserted");
-    (TestApp::builder().database_url(&db.url).start().await, db)
-}
 
 /// 18 users with equal times, equal names, and without names and sign-ins.
 pub const MANY_TIES: &str = "
@@ -101,7 +94,7 @@ fn compare(sort: &str, one: &User, other: &User) -> Ordering {
 
 #[tokio::test]
 async fn every_sort_is_walked_in_its_order() {
-    let (app, _db) = app_with(MANY_TIES).await;
+    let (app, _db) = TestApp::with_rows(&[MANY_TIES]).await;
     let sorts = every_sort();
     assert_eq!(sorts.len(), 8 + 8 * 6 + 8 * 6 * 4);
     for sort in sorts {
@@ -117,7 +110,7 @@ async fn every_sort_is_walked_in_its_order() {
 
 #[tokio::test]
 async fn rows_that_come_and_go_repeat_no_other() {
-    let (app, db) = app_with(MANY_TIES).await;
+    let (app, db) = TestApp::with_rows(&[MANY_TIES]).await;
     let sql = connect(&db.url).await;
     for sort in ["-created_at", "name,-last_login_at", "-last_login_at"] {
         let all = walk(&app.core, sort, 100).await;
@@ -154,7 +147,7 @@ async fn plan(app: &TestApp, sort: &str, behind: &User) -> String {
 #[tokio::test]
 async fn a_deep_page_reads_no_more_rows_than_it_shows() {
     // 1,000 users of each time: of an import, say.
-    let (app, db) = app_with(
+    let (app, db) = TestApp::with_rows(&[
         // A third of them without a name, a third without a sign-in.
         "INSERT INTO users (id, email, name, password_hash, status, last_login_at, created_at, updated_at)
          SELECT gen_random_uuid(), n || '@example.com', (ARRAY[NULL, 'Ada', 'Bob'])[1 + n % 3], 'x', 'active',
@@ -162,7 +155,7 @@ async fn a_deep_page_reads_no_more_rows_than_it_shows() {
                 timestamptz '2026-01-01' + make_interval(secs => n / 1000), timestamptz '2026-01-01'
          FROM generate_series(1, 100000) n;
          ANALYZE users",
-    )
+    ])
     .await;
     let database = connect(&db.url).await;
     for (column, indexed) in [

@@ -18,7 +18,7 @@ use twofold::{
 };
 
 use crate::{
-    keyset::{MANY_TIES, app_with},
+    keyset::MANY_TIES,
     support::{
         TestApp, TestDb, cluster::connect, http::Answer as HttpAnswer, statements::Statements,
     },
@@ -32,7 +32,7 @@ async fn list(app: &TestApp, token: &str, query: &str) -> HttpAnswer {
 
 #[tokio::test]
 async fn a_table_goes_on_by_cursor() {
-    let (app, _db) = app_with(MANY_TIES).await;
+    let (app, _db) = TestApp::with_rows(&[MANY_TIES]).await;
     let token = app.admin_token().await;
     let first = list(&app, &token, "?per_page=8&sort=-email").await.data();
     assert_eq!((&first["total"], &first["last_page"]), (&json!(18), &json!(3)));
@@ -57,7 +57,7 @@ async fn a_table_goes_on_by_cursor() {
 
 #[tokio::test]
 async fn a_cursor_is_good_for_its_own_list_only() {
-    let (app, _db) = app_with(MANY_TIES).await;
+    let (app, _db) = TestApp::with_rows(&[MANY_TIES]).await;
     let token = app.admin_token().await;
     let first = list(&app, &token, "?per_page=5&sort=email&status=active").await.data();
     let cursor = first["next_cursor"].as_str().expect("a cursor").to_owned();
@@ -89,7 +89,7 @@ async fn a_cursor_is_good_for_its_own_list_only() {
         assert_eq!(with(query).await.faults(), [(fault.0.to_owned(), fault.1.to_owned())]);
     }
     // Another installation has another key.
-    let (other, _other_db) = app_with(MANY_TIES).await;
+    let (other, _other_db) = TestApp::with_rows(&[MANY_TIES]).await;
     let token = other.admin_token().await;
     let query = format!("?sort=email&status=active&cursor={cursor}");
     let faults = list(&other, &token, &query).await.faults();
@@ -98,7 +98,7 @@ async fn a_cursor_is_good_for_its_own_list_only() {
 
 #[tokio::test]
 async fn filters_say_what_they_mean() {
-    let (app, db) = app_with(MANY_TIES).await;
+    let (app, db) = TestApp::with_rows(&[MANY_TIES]).await;
     let token = app.admin_token().await;
     let verify = "UPDATE users SET email_verified_at = created_at WHERE name = 'ada'";
     connect(&db.url).await.batch_execute(verify).await.expect("updated");

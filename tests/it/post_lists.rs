@@ -41,12 +41,7 @@ const MANY: &str = "
     FROM generate_series(1, 40000) n";
 
 async fn many() -> (TestApp, TestDb) {
-    let db = TestDb::create().await;
-    let sql = connect(&db.url).await;
-    for statement in [MANY, "VACUUM ANALYZE posts"] {
-        sql.batch_execute(statement).await.expect("done");
-    }
-    (TestApp::builder().database_url(&db.url).start().await, db)
+    TestApp::with_rows(&[MANY, "VACUUM ANALYZE posts"]).await
 }
 
 fn author(number: u128) -> Uuid {

@@ -17,7 +17,6 @@ use twofold::{
 
 use crate::support::{
     TestApp, TestDb,
-    cluster::connect,
     explain::{Explain, assert_cheap},
     rounds,
     statements::Statements,
@@ -27,13 +26,8 @@ const MANY: &str = include_str!("support/many_users.sql");
 
 /// A start with so many users, as they are after a while.
 async fn many(count: usize) -> (TestApp, TestDb) {
-    let db = TestDb::create().await;
-    let sql = connect(&db.url).await;
-    // Before anybody else sees them: what is visible to all is read from indexes alone.
-    for statement in [&MANY.replace(":count", &count.to_string()), "VACUUM ANALYZE users"] {
-        sql.batch_execute(statement).await.expect("done");
-    }
-    (TestApp::builder().database_url(&db.url).start().await, db)
+    let many = MANY.replace(":count", &count.to_string());
+    TestApp::with_rows(&[&many, "VACUUM ANALYZE users"]).await
 }
 
 fn filters() -> Vec<UserFilter> {

@@ -188,6 +188,17 @@ impl TestApp {
         Self::builder().start().await
     }
 
+    /// On a database with what statements make, one after the other, before anybody else sees it: what is visible to all is
+    /// read from indexes alone, after a VACUUM.
+    pub async fn with_rows(statements: &[&str]) -> (Self, TestDb) {
+        let db = TestDb::create().await;
+        let sql = connect(&db.url).await;
+        for statement in statements {
+            sql.batch_execute(statement).await.expect("done");
+        }
+        (Self::builder().database_url(&db.url).start().await, db)
+    }
+
     pub fn request(&self, method: Method, path: &str) -> Request {
         Request::new(&self.client, method, format!("{}{path}", self.base))
     }

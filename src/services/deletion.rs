@@ -9,10 +9,13 @@ use super::{
     files::removal,
     posts,
 };
-use crate::db::{
-    Origin, audit_logs,
-    jobs::control,
-    users::{self, User},
+use crate::{
+    db::{
+        Origin, audit_logs,
+        jobs::control,
+        users::{self, User},
+    },
+    telemetry::Chain,
 };
 
 /// Has the account deleted when its time of grace is over, and ends all sessions. Signing in again is possible
@@ -67,8 +70,11 @@ pub async fn erase_due(core: &Core, origin: &Origin, limit: i64) -> Result<usize
     for id in due {
         match erase(core, origin, id).await {
             Ok(is_erased) => erased += usize::from(is_erased),
-            // It keeps no other account from being erased.
-            Err(error) => failed = failed.or(Some(error)),
+            // It keeps no other account from being erased. The first one is told by who asked.
+            Err(error) if failed.is_some() => {
+                tracing::warn!("another account can't be erased: {}", Chain(&error));
+            }
+            Err(error) => failed = Some(error),
         }
     }
     failed.map_or(Ok(erased), Err)

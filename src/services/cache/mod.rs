@@ -189,12 +189,13 @@ impl Cache {
         self.count(key, if hears { "miss" } else { "bypassed" });
         let (moment, pulse) = (self.clock.moment(), self.bus.pulse());
         let loaded = load().await;
-        if let (Ok(loaded), Some(pulse)) = (&loaded, &pulse) {
-            let entry = self.entry(loaded, Some(read_at(pulse, moment)), moment)?;
-            self.keep(store, key, &entry, loaded.value.is_some()).await;
+        if let Ok(loaded) = &loaded {
+            let read = pulse.map(|pulse| read_at(&pulse, moment));
+            let entry = self.entry(loaded, read, moment)?;
+            if read.is_some() {
+                self.keep(store, key, &entry, loaded.value.is_some()).await;
+            }
             flight.land(entry);
-        } else if let Ok(loaded) = &loaded {
-            flight.land(self.entry(loaded, None, moment)?);
         }
         if let Some(claim) = claim {
             claim.release(store).await;

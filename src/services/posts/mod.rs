@@ -149,7 +149,7 @@ pub async fn create(core: &Core, origin: &Origin, author_id: Uuid, draft: &Draft
     let mut post = posts::insert(&mut tx, new).await?;
     if !attachment_ids.is_empty() {
         post_attachments::set(&mut tx, id, attachment_ids, now).await?;
-        post = posts::lock(&mut tx, id).await?.ok_or(Code::NotFound)?;
+        post = posts::find(&mut tx, &PostKey::Id(id)).await?.ok_or(Code::NotFound)?;
     }
     kept::tell_of_new(core, &mut tx, &post).await?;
     tx.commit().await?;

@@ -11,7 +11,7 @@ use poem_openapi::{
 };
 use uuid::Uuid;
 
-use super::{super::Tag, managed_post::an_id, moderation::ModeratePostRequest};
+use super::{super::Tag, managed_post::an_id};
 use crate::{
     api::{
         auth::StaffAuth,
@@ -19,6 +19,7 @@ use crate::{
         envelope::{Answer, ApiResponse, CursorPage, NoContent},
         error::ApiError,
         listing::{Cursor, PageSize, SortText, feed_request},
+        types::Reason,
     },
     db::post_comments::{CommentSort, PostComment},
     services::{
@@ -58,6 +59,14 @@ impl From<PostComment> for ManagedComment {
             created_at: comment.created_at,
         }
     }
+}
+
+/// Why a comment is deleted.
+#[derive(Debug, Object)]
+#[oai(deny_unknown_fields, example)]
+pub struct DeleteCommentRequest {
+    /// For the record.
+    pub reason: Reason,
 }
 
 /// Operations on comments.
@@ -101,10 +110,16 @@ impl CommentsApi {
         /// The comment's identifier.
         #[oai(example = "an_id")]
         id: Path<Uuid>,
-        body: Body<ModeratePostRequest>,
+        body: Body<DeleteCommentRequest>,
     ) -> Result<NoContent, ApiError> {
         moderation::delete_comment(core.0, &auth.origin, id.0, &body.0.reason.0).await?;
         Ok(NoContent::Done)
+    }
+}
+
+impl Example for DeleteCommentRequest {
+    fn example() -> Self {
+        Self { reason: Reason("It names people who have not agreed.".to_owned()) }
     }
 }
 

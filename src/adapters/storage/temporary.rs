@@ -59,7 +59,8 @@ impl Storage {
         let Some(role) = &self.role else { return Ok(None) };
         let prefix = self.key(prefix);
         let assume = role.client.assume_role().role_arn(&role.arn).role_session_name(name);
-        let assume = assume.policy(policy(&self.bucket, &prefix)).duration_seconds(seconds);
+        let policy = policy(partition(&role.arn), &self.bucket, &prefix);
+        let assume = assume.policy(policy).duration_seconds(seconds);
         let given = step(ASK, assume.send()).await?.credentials;
         let failed = |why: &str| StorageError { step: ASK, why: why.to_owned() };
         let given = given.ok_or_else(|| failed("none came"))?;
@@ -78,19 +79,41 @@ impl Storage {
 }
 
 /// What the role's rights are cut down to: to upload below the prefix, in parts as well.
-fn policy(bucket: &str, prefix: &str) -> String {
+fn policy(partition: &str, bucket: &str, prefix: &str) -> String {
     let actions = ["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"];
     let policy = json!({
         "Version": "2012-10-17",
         "Statement": [{
             "Effect": "Allow",
             "Action": actions,
-            "Resource": format!("arn:aws:s3:::{bucket}/{prefix}*")
+            "Resource": format!("arn:{partition}:s3:::{bucket}/{prefix}*")
         }]
     });
     policy.to_string()
 }
 
+/// Of which of Amazon's clouds a name is, such as `aws-cn`: one names nothing of another.
+fn partition(arn: &str) -> &str {
+    arn.split(':').nth(1).filter(|partition| !partition.is_empty()).unwrap_or("aws")
+}
+
 fn time(time: &Time) -> Option<DateTime<Utc>> {
     DateTime::from_timestamp(time.secs(), time.subsec_nanos())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::partition;
+
+    #[test]
+    fn a_role_and_its_bucket_are_of_one_cloud() {
+        for (arn, expected) in [
+            ("arn:aws:iam::123456789012:role/uploads", "aws"),
+            ("arn:aws-cn:iam::123456789012:role/uploads", "aws-cn"),
+            ("arn::iam::x:role/uploads", "aws"),
+            ("uploads", "aws"),
+        ] {
+            assert_eq!(partition(arn), expected, "{arn}");
+        }
+    }
 }

@@ -87,7 +87,7 @@ async fn main() {
     tags(&mut report, server.address).await;
     report.line("");
     // The feeds of a tag and of an author are shorter.
-    let deep = DEEP.min(count() / 200);
+    let deep = DEEP.min(count() / 400);
     pages::heading(&mut report, deep);
     let author = format!("author_id={}&", seed::author(0));
     for (list, filter) in [

@@ -19,6 +19,7 @@ pub mod listing;
 pub mod metrics;
 pub mod middleware;
 pub mod pages;
+mod resources;
 mod same;
 pub mod types;
 pub mod validation;

@@ -52,7 +52,7 @@ impl SearchApi {
     /// Search published posts
     ///
     /// By words of the title and the text, all of which a post has to have. The last one may be the beginning of a word: it
-    /// stands for itself and for the 50 words that begin so and that most posts have; what was written in the last minute
+    /// stands for itself and for the 20 words that begin so and that most posts have; what was written in the last minute
     /// may not be counted yet. The latest 200 posts that have all words are compared, and those that fit best come first.
     #[oai(path = "/posts/search", method = "get", operation_id = "search_posts")]
     async fn search(

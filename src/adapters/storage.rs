@@ -6,7 +6,7 @@ mod presign;
 mod streams;
 mod temporary;
 
-use std::{error::Error, future::Future, time::Duration};
+use std::{error::Error, future::Future, io, time::Duration};
 
 use aws_sdk_s3::{
     Client, Config,
@@ -18,7 +18,8 @@ use aws_sdk_s3::{
     primitives::AggregatedBytes,
 };
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
-use futures_util::{FutureExt, future::BoxFuture};
+use futures_util::{FutureExt, Stream, future::BoxFuture, stream};
+use hyper::body::Bytes;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::telemetry::Chain;
@@ -159,6 +160,22 @@ impl Storage {
         let put = self.client.put_object().bucket(&self.bucket).key(self.key(key));
         step(WRITE, put.content_type(content_type).body(bytes.into()).send()).await?;
         Ok(())
+    }
+
+    /// Opens an object, of which a piece at a time is in memory.
+    ///
+    /// # Errors
+    /// When the storage doesn't do it; what fails later is an item.
+    pub async fn open(
+        &self,
+        key: &str,
+    ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, StorageError> {
+        let get = self.client.get_object().bucket(&self.bucket).key(self.key(key)).send();
+        let object = step(READ, get).await?;
+        Ok(stream::try_unfold(object.body, |mut body| async move {
+            let piece = body.try_next().await.map_err(io::Error::other)?;
+            Ok(piece.map(|piece| (piece, body)))
+        }))
     }
 
     /// Reads an object, all of which has to fit into memory.

@@ -1,5 +1,7 @@
 //! Entity tags (RFC 9110, 8.8.3), and the conditions that name them (13.1).
 
+use std::fmt;
+
 use poem::{
     Request, RequestBody, Result,
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -38,7 +40,19 @@ impl EntityTag {
     /// Of the bytes that are sent.
     #[must_use]
     pub fn of_body(body: &[u8]) -> Self {
-        Self(hex(&digest(&SHA256, body).as_ref()[..16]))
+        Self::of_sha256(digest(&SHA256, body).as_ref())
+    }
+
+    /// Of bytes with this checksum.
+    #[must_use]
+    pub fn of_sha256(sha256: &[u8]) -> Self {
+        Self(hex(&sha256[..sha256.len().min(16)]))
+    }
+
+    /// What an answer states as its tag.
+    pub fn stated(headers: &HeaderMap) -> Option<Self> {
+        let opaque = headers.get(header::ETAG)?.to_str().ok()?.strip_prefix('"')?;
+        Some(Self(opaque.strip_suffix('"')?.to_owned()))
     }
 
     /// Of the answer that reading this would give.
@@ -52,6 +66,13 @@ impl EntityTag {
     /// For the `ETag` header.
     pub fn header(&self) -> Option<HeaderValue> {
         quoted(&self.0)
+    }
+}
+
+/// As in the `ETag` header.
+impl fmt::Display for EntityTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "\"{}\"", self.0)
     }
 }
 

@@ -273,6 +273,16 @@ pub async fn existing(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<Vec<Uuid>> {
     files::table.filter(files::id.eq_any(ids)).select(files::id).load(conn).await
 }
 
+/// The keys of the uploads that those of these files wait for that are to be uploaded.
+///
+/// # Errors
+/// When the statement fails.
+pub async fn awaited(conn: &mut Conn, ids: &[Uuid]) -> QueryResult<Vec<String>> {
+    let pending = files::table.filter(files::id.eq_any(ids));
+    let pending = pending.filter(files::state.eq(FileState::Pending));
+    pending.select(files::upload_key).load(conn).await
+}
+
 /// Deletes a user's own file.
 ///
 /// # Errors

@@ -7,6 +7,7 @@ use crate::services::files::{
     parts::{self, AssembleFile},
     pictures::{self, MakePicture},
     removal::{self, CleanUpFiles},
+    strays::{self, SweepUploads},
 };
 
 /// What was done.
@@ -52,5 +53,23 @@ impl Handler for AssembleFile {
 
     async fn run(self, context: Context) -> Result<(), JobError> {
         Ok(parts::assemble(&context.core, &context.origin, self.file_id).await?)
+    }
+}
+
+impl Handler for SweepUploads {
+    /// How many objects were deleted.
+    type Output = usize;
+
+    async fn run(self, context: Context) -> Result<usize, JobError> {
+        let (mut deleted, mut after) = (0, None);
+        while !context.is_cancelled() {
+            let (strays, next) = strays::sweep(&context.core, after.as_deref()).await?;
+            deleted += strays;
+            after = next;
+            if after.is_none() {
+                break;
+            }
+        }
+        Ok(deleted)
     }
 }

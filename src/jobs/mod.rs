@@ -19,7 +19,9 @@ use crate::services::{
         DeletionCancelled, DeletionRequested, EmailChanged, NewDeviceSignedIn, PasswordChanged,
         RefreshTokenReused, SecondFactorChanged, UserVerified,
     },
-    files::{parts::AssembleFile, pictures::MakePicture, removal::CleanUpFiles},
+    files::{
+        parts::AssembleFile, pictures::MakePicture, removal::CleanUpFiles, strays::SweepUploads,
+    },
     impersonation::EndImpersonation,
     jobs::Schedule,
     mailed_answers::{AnswerRegistration, SendPasswordReset, SendVerificationCode},
@@ -95,6 +97,7 @@ pub fn registry() -> Registry {
         .schedule::<Seal>(Schedule::new("audit_seals", "* * * * *", Seal {}))
         .schedule::<DropOld>(Schedule::new("audit_retention", "32 2 * * *", DropOld {}))
         .schedule::<CleanUpFiles>(Schedule::new("files", "* * * * *", CleanUpFiles {}))
+        .schedule::<SweepUploads>(Schedule::new("uploads", "42 * * * *", SweepUploads {}))
         .schedule::<PruneLogs>(Schedule::new("logs", "5 0 * * *", PruneLogs {}))
 }
 

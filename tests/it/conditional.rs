@@ -68,6 +68,22 @@ async fn who_has_the_present_state_gets_no_body() {
 }
 
 #[tokio::test]
+async fn what_is_for_everybody_may_be_kept_and_asked_for_anew() {
+    let mut app = TestApp::start().await;
+    let token = app.user_token(ADA).await;
+    for path in ["/api/v1/posts", "/api/v1/tags"] {
+        let first = app.get(path).send().await;
+        assert_eq!(first.header("cache-control"), "no-cache", "{path}");
+        let again = app.get(path).header("if-none-match", first.header("etag")).send().await;
+        assert_eq!((again.status, again.header("cache-control")), (304, "no-cache"), "{path}");
+        let signed_in = app.get(path).bearer(&token).send().await;
+        assert_eq!(signed_in.header("cache-control"), "no-store", "{path}");
+    }
+    let unknown = app.get("/api/v1/posts/unknown-0000000001").send().await;
+    assert_eq!((unknown.status, unknown.header("cache-control")), (404, "no-store"));
+}
+
+#[tokio::test]
 async fn lists_have_tags_and_what_differs_each_time_has_none() {
     let mut app = TestApp::start().await;
     let token = app.admin_token().await;

@@ -1,17 +1,21 @@
 //! What the server itself does with objects.
 
+use std::time::Duration;
+
 use aws_sdk_s3::{
     operation::{get_object::GetObjectOutput, head_object::HeadObjectError},
     types::{Delete, ObjectIdentifier},
 };
 use ring::digest::{Context, SHA256};
 
-use super::{Storage, StorageError, step};
+use super::{Storage, StorageError, step, step_within};
 use crate::telemetry::Chain;
 
 /// How much of an object's beginning is looked at.
 pub(super) const START: i64 = 8192;
 const LOOK: &str = "look at an object";
+/// Some servers write all of it anew. Who waits for it may be told earlier that it takes too long.
+const COPY_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the storage says of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +85,7 @@ impl Storage {
     pub async fn copy(&self, from: &str, to: &str) -> Result<(), StorageError> {
         let source = format!("{}/{}", self.bucket, self.key(from));
         let copy = self.client.copy_object().bucket(&self.bucket).key(self.key(to));
-        step("copy an object", copy.copy_source(source).send()).await?;
+        step_within(COPY_LIMIT, "copy an object", copy.copy_source(source).send()).await?;
         Ok(())
     }
 
@@ -137,28 +141,34 @@ impl Storage {
     /// # Errors
     /// When the storage doesn't do it.
     pub async fn delete_all(&self, prefix: &str) -> Result<(), StorageError> {
-        const DELETE: &str = "delete objects";
         loop {
             let Listing { objects, next } = self.list(prefix, None).await?;
-            if objects.is_empty() {
-                return Ok(());
-            }
-            let keys = objects.iter().map(|object| self.key(&object.key));
-            let objects: Result<Vec<_>, _> =
-                keys.map(|key| ObjectIdentifier::builder().key(key).build()).collect();
-            let failed = |error| StorageError { step: DELETE, why: Chain(&error).to_string() };
-            let objects = Delete::builder().set_objects(Some(objects.map_err(failed)?)).quiet(true);
-            let objects = objects.build().map_err(failed)?;
-            let delete = self.client.delete_objects().bucket(&self.bucket).delete(objects).send();
-            let done = step(DELETE, delete).await?;
-            if let Some(error) = done.errors().first() {
-                let why = error.code().unwrap_or("no code").to_owned();
-                return Err(StorageError { step: DELETE, why });
-            }
+            let keys: Vec<String> = objects.into_iter().map(|object| object.key).collect();
+            self.delete_each(&keys).await?;
             if next.is_none() {
                 return Ok(());
             }
         }
+    }
+
+    /// Deletes these objects, at most a thousand, as far as they are there.
+    ///
+    /// # Errors
+    /// When the storage doesn't do it, or not with one of them.
+    pub async fn delete_each(&self, keys: &[String]) -> Result<(), StorageError> {
+        const DELETE: &str = "delete objects";
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let objects: Result<Vec<_>, _> =
+            keys.iter().map(|key| ObjectIdentifier::builder().key(self.key(key)).build()).collect();
+        let failed = |error| StorageError { step: DELETE, why: Chain(&error).to_string() };
+        let objects = Delete::builder().set_objects(Some(objects.map_err(failed)?)).quiet(true);
+        let objects = objects.build().map_err(failed)?;
+        let delete = self.client.delete_objects().bucket(&self.bucket).delete(objects).send();
+        let done = step(DELETE, delete).await?;
+        let Some(error) = done.errors().first() else { return Ok(()) };
+        Err(StorageError { step: DELETE, why: error.code().unwrap_or("no code").to_owned() })
     }
 }
 

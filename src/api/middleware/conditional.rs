@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use poem::{
     Endpoint, IntoResponse, Middleware, PathPattern, Request, Response, Result,
-    http::{HeaderMap, Method, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
 use poem_openapi::OperationId;
 use serde_json::{Value, json};
@@ -59,18 +59,33 @@ impl<E: Endpoint> Endpoint for ConditionalEndpoint<E> {
     async fn call(&self, request: Request) -> Result<Response> {
         let conditions =
             (request.method() == Method::GET).then(|| Conditions::read(request.headers()));
+        let is_anybody = !request.headers().contains_key(header::AUTHORIZATION);
         let mut response = self.inner.call(request).await?.into_response();
         if self.is_tagged(&response) {
-            let body = response.take_body().into_bytes().await.map_err(unreadable)?;
-            let tag = EntityTag::of_body(&body);
-            response.headers_mut().extend(tag.header().map(|value| (header::ETAG, value)));
-            response.set_body(body);
+            let tag = tag_of(&mut response).await?;
             if let Some(conditions) = conditions {
+                if is_anybody {
+                    // Whoever keeps it asks each time whether it is still right.
+                    let asked = HeaderValue::from_static("no-cache");
+                    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(asked);
+                }
                 response = conditions.apply(response, &tag)?;
             }
         }
         Ok(response)
     }
+}
+
+/// What an answer states, or that of its body, which states it then.
+async fn tag_of(response: &mut Response) -> Result<EntityTag> {
+    if let Some(tag) = EntityTag::stated(response.headers()) {
+        return Ok(tag);
+    }
+    let body = response.take_body().into_bytes().await.map_err(unreadable)?;
+    let tag = EntityTag::of_body(&body);
+    response.headers_mut().extend(tag.header().map(|value| (header::ETAG, value)));
+    response.set_body(body);
+    Ok(tag)
 }
 
 impl<E> ConditionalEndpoint<E> {
@@ -122,6 +137,7 @@ impl Conditions {
             // Other headers are those of the 200 (15.4.5).
             response.set_status(StatusCode::NOT_MODIFIED);
             response.headers_mut().remove(header::CONTENT_TYPE);
+            response.headers_mut().remove(header::CONTENT_LENGTH);
             response.headers_mut().insert(header::ETAG, held);
             response.set_body(());
         }

@@ -105,6 +105,7 @@ actions! {
     AdminSessionsEnded = "admin.sessions_ended",
     AdminFactorEnabled = "admin.factor_enabled",
     AdminFactorDisabled = "admin.factor_disabled",
+    AdminCredentialsGiven = "admin.storage_credentials_given",
     AdminRecoveryCodesRenewed = "admin.recovery_codes_renewed",
     AdminRefreshTokenReused = "admin.refresh_token_reused",
     InvitationCreated = "invitation.created",

@@ -3,7 +3,10 @@
 use uuid::Uuid;
 
 use super::{
-    super::{Code, Core, Result},
+    super::{
+        Code, Core, Result,
+        audit::{self, Action, Entry, Subject},
+    },
     storage,
 };
 use crate::{
@@ -31,8 +34,13 @@ pub async fn for_user(core: &Core, origin: &Origin, user_id: Uuid) -> Result<Tem
 ///
 /// # Errors
 /// As of [`for_user`].
-pub async fn for_staff(core: &Core, admin_id: Uuid) -> Result<Temporary> {
-    ask(core, admin_id, &format!("staff/{admin_id}/")).await
+pub async fn for_staff(core: &Core, origin: &Origin, admin_id: Uuid) -> Result<Temporary> {
+    let given = ask(core, admin_id, &format!("staff/{admin_id}/")).await?;
+    let mut tx = core.db.begin(origin).await?;
+    let entry = Entry::new(Action::AdminCredentialsGiven, Subject::Admin(admin_id));
+    audit::record(core, &mut tx, entry).await?;
+    tx.commit().await?;
+    Ok(given)
 }
 
 async fn ask(core: &Core, name: Uuid, prefix: &str) -> Result<Temporary> {

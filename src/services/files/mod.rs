@@ -14,6 +14,7 @@ pub mod parts;
 pub mod pictures;
 mod policy;
 pub mod removal;
+pub mod strays;
 pub mod uploads;
 
 use uuid::Uuid;

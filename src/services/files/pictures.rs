@@ -1,7 +1,9 @@
 //! Pictures for everybody: a job makes them of what was uploaded, of which nothing else stays.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
+use futures_util::Stream;
+use hyper::body::Bytes;
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -116,14 +118,27 @@ pub(super) async fn give_up(core: &Core, tx: &mut Tx, file: &File) -> Result<()>
     Ok(())
 }
 
-/// The bytes of a picture that is for everybody.
+/// A picture that is for everybody.
+pub struct Shown<S> {
+    /// In bytes.
+    pub size: i64,
+    /// Of its bytes.
+    pub sha256: Vec<u8>,
+    pub bytes: S,
+}
+
+/// A picture that is for everybody, read while it is sent: many may look at it at a time.
 ///
 /// # Errors
 /// [`Code::NotFound`]; [`Code::NotConfigured`], and [`Code::Unavailable`] when the storage is down.
-pub async fn read(core: &Core, id: Uuid) -> Result<Vec<u8>> {
+pub async fn show(
+    core: &Core,
+    id: Uuid,
+) -> Result<Shown<impl Stream<Item = io::Result<Bytes>> + Send + use<>>> {
     let file = files::find(&mut *core.db.conn().await?, id).await?;
     let file = file.filter(|file| file.state == FileState::Ready && shape(file.purpose).is_some());
     let file = file.ok_or(Code::NotFound)?;
-    let key = file.key.ok_or(Code::NotFound)?;
-    Ok(storage(core)?.read(&key).await?)
+    let (key, sha256) = file.key.zip(file.sha256).ok_or(Code::NotFound)?;
+    let bytes = storage(core)?.open(&key).await?;
+    Ok(Shown { size: file.size, sha256, bytes })
 }

@@ -198,7 +198,7 @@ impl ManagedFilesApi {
         auth: StaffAuth<FilesUpload>,
         core: Data<&Arc<Core>>,
     ) -> Answer<StaffCredentials> {
-        let given = credentials::for_staff(core.0, auth.account_id).await?;
+        let given = credentials::for_staff(core.0, &auth.origin, auth.account_id).await?;
         Ok(ApiResponse::success(given.into()))
     }
 }

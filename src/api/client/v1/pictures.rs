@@ -2,15 +2,22 @@
 
 use std::sync::Arc;
 
-use poem::web::Data;
-use poem_openapi::{ApiResponse as OpenApiResponse, OpenApi, param::Path, payload::Binary};
+use poem::{Body, http::header, web::Data};
+use poem_openapi::{
+    ApiResponse as OpenApiResponse, OpenApi,
+    param::Path,
+    payload::{Binary, Response},
+};
 use uuid::Uuid;
 
 use super::Tag;
 use crate::{
-    api::error::ApiError,
+    api::{error::ApiError, etag::EntityTag},
     db::Origin,
-    services::{Core, files::pictures},
+    services::{
+        Core,
+        files::pictures::{self, Shown},
+    },
 };
 
 /// Where a picture is.
@@ -24,7 +31,7 @@ pub enum PictureAnswer {
     /// The picture.
     #[oai(status = 200, content_type = "image/jpeg")]
     Picture(
-        Binary<Vec<u8>>,
+        Binary<Body>,
         /// For how long it need not be asked for again. It never changes, but it may be deleted.
         #[oai(header = "Cache-Control")]
         String,
@@ -50,10 +57,13 @@ impl PicturesApi {
         /// The file's identifier.
         #[oai(example = "an_id")]
         id: Path<Uuid>,
-    ) -> Result<PictureAnswer, ApiError> {
-        let bytes = Binary(pictures::read(core.0, id.0).await?);
+    ) -> Result<Response<PictureAnswer>, ApiError> {
+        let Shown { size, sha256, bytes } = pictures::show(core.0, id.0).await?;
+        let body = Binary(Body::from_bytes_stream(bytes));
         let (kept, shown) = ("public, max-age=86400", "cross-origin");
-        Ok(PictureAnswer::Picture(bytes, kept.to_owned(), shown.to_owned()))
+        let answer = PictureAnswer::Picture(body, kept.to_owned(), shown.to_owned());
+        let answer = Response::new(answer).header(header::CONTENT_LENGTH, size);
+        Ok(answer.header(header::ETAG, EntityTag::of_sha256(&sha256).to_string()))
     }
 }
 

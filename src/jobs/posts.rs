@@ -20,7 +20,8 @@ impl Handler for PublishPost {
     }
 }
 
-/// Adds up what was liked, said and published since the last time, and in how many posts each word is.
+/// Adds up what was liked, said and published since the last time, and in how many posts each word is; forgets words that
+/// none has any more.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct AddCounts {}
 
@@ -41,6 +42,7 @@ impl Handler for AddCounts {
         const AT_ONCE: i64 = 5000;
         /// So does this: each has some hundreds of words.
         const POSTS_AT_ONCE: i64 = 100;
+        const WORDS_AT_ONCE: i64 = 200;
         let Context { core, origin, .. } = &context;
         while !context.is_cancelled() {
             if reactions::add_counts(core, origin, AT_ONCE).await? == 0 {
@@ -49,6 +51,11 @@ impl Handler for AddCounts {
         }
         while !context.is_cancelled() {
             if words::count(core, POSTS_AT_ONCE).await? == 0 {
+                break;
+            }
+        }
+        while !context.is_cancelled() {
+            if words::forget(core, WORDS_AT_ONCE).await? == 0 {
                 break;
             }
         }

@@ -140,25 +140,51 @@ async fn every_search_is_cheap_however_frequent_its_words_are() {
 }
 
 #[tokio::test]
-async fn slots_have_each_number_once_and_the_latest_first() {
-    const SLOTS: &str = "
-        SELECT bool_and(CASE turn WHEN 1 THEN start <= $1 AND start + size > $1 ELSE start + size = before END),
-               min(start), count(*),
-               bool_and(slot = ANY(post_slots(start)) AND slot = ANY(post_slots(start + size - 1))
-                        AND slot <> ALL(post_slots(start + size)))
-        FROM (SELECT turn, slot, start, size, lag(start) OVER (ORDER BY turn) AS before
-              FROM search_slots($1), LATERAL (SELECT CASE slot % 2 WHEN 0 THEN 1024 ELSE 65536 END) AS one (size),
-                   LATERAL (SELECT (slot / 2)::bigint * size) AS two (start)) AS slots";
+async fn a_search_looks_at_each_number_once_and_at_the_latest_first() {
+    const TURNS: &str = "
+        SELECT bool_and(CASE turn WHEN 1 THEN start <= $1 AND behind > $1 ELSE behind = before END),
+               (array_agg(start ORDER BY turn DESC))[1], count(*),
+               coalesce(bool_and(slot = ANY(post_slots(start)) AND slot = ANY(post_slots(behind - 1))
+                                 AND slot <> ALL(post_slots(behind))) FILTER (WHERE slot IS NOT NULL), false)
+        FROM (SELECT turn, slot, start, behind, lag(start) OVER (ORDER BY turn) AS before
+              FROM search_turns($2, '{}', $1) AS turns,
+                   LATERAL (SELECT 1024 << (slot % 4 * 3)) AS one (size),
+                   LATERAL (SELECT coalesce((slot / 4)::bigint * size, 0),
+                                   coalesce((slot / 4 + 1)::bigint * size, turns.before)) AS two (start, behind)) AS turns";
     let db = TestDb::create().await;
     let sql = connect(&db.url).await;
-    let large = 65_536_i64;
-    for last in
-        [1, 1023, 1024, large - 1, large, 2 * large - 1, 2 * large, 5 * large + 77, 10_000_000]
+    let words = "INSERT INTO words (name, post_count, created_at, updated_at)
+                 SELECT 'in' || count, count, '2026-01-01', '2026-01-01'
+                 FROM unnest(ARRAY[100, 1000, 50000, 90000, 1000000, 9000000]) AS count";
+    sql.batch_execute(words).await.expect("inserted");
+    let large = 524_288_i64;
+    for text in [
+        "in9000000",
+        "in1000000",
+        "in90000",
+        "in50000",
+        "in1000",
+        "in50000 in50000",
+        "in0",
+        "in100 in9000000",
+    ] {
+        for last in
+            [1, 1023, 1024, 65_535, 65_536, large - 1, large, 2 * large, 5 * large + 77, 10_000_000]
+        {
+            let what = format!("{text} up to {last}");
+            let row = sql.query_one(TURNS, &[&last, &text]).await.expect("asked");
+            assert!(row.get::<_, bool>(0) && row.get::<_, bool>(3), "{what}");
+            assert_eq!(row.get::<_, i64>(1), 0, "{what}");
+            assert!(row.get::<_, i64>(2) <= 48 + last / large, "{what}");
+        }
+    }
+    // Of many the first slot is small, of some large; few are not looked for in slots but the latest.
+    for (text, size, turns) in
+        [("in9000000", 0, 57), ("in50000", 2, 27), ("in1000", 3, 3), ("in50000 in50000", 3, 3)]
     {
-        let row = sql.query_one(SLOTS, &[&last]).await.expect("asked");
-        assert!(row.get::<_, bool>(0) && row.get::<_, bool>(3), "up to {last}");
-        assert_eq!(row.get::<_, i64>(1), 0, "up to {last}");
-        assert!(row.get::<_, i64>(2) <= 130 + last / large, "up to {last}");
+        let count = "SELECT min(slot % 4), count(*) FROM search_turns($1, '{}', 10000000)";
+        let row = sql.query_one(count, &[&text]).await.expect("asked");
+        assert_eq!((row.get::<_, i32>(0), row.get::<_, i64>(1)), (size, turns), "{text}");
     }
 }
 

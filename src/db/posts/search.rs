@@ -17,11 +17,11 @@ use crate::db::{
 };
 
 /// How many of the latest posts that have all words are ranked: of a frequent word there are too many to rank them all.
-/// They are looked for from the last number of a post back, in slots of numbers (`search_slots` of the migrations), until
+/// They are looked for from the last number of a post back, in slots of numbers (`search_turns` of the migrations), until
 /// there are so many.
 const RANKED: i64 = 200;
 /// How many words the beginning of one stands for.
-const BEGINNINGS: i64 = 50;
+const BEGINNINGS: i64 = 20;
 
 diesel::table! {
     /// What the inner query finds.
@@ -66,25 +66,27 @@ impl QueryFragment<Pg> for Search<'_> {
         out.unsafe_to_cache_prepared();
         out.push_sql("WITH wanted AS MATERIALIZED (SELECT search_query(");
         out.push_bind_param::<Text, _>(self.text)?;
-        out.push_sql(", ARRAY(SELECT name FROM words WHERE name LIKE beginning_of(");
+        out.push_sql(", others) AS query, others FROM (SELECT ARRAY(SELECT name FROM words WHERE name LIKE beginning_of(");
         out.push_bind_param::<Text, _>(self.text)?;
         out.push_sql(") ORDER BY post_count DESC, name LIMIT ");
         out.push_bind_param::<BigInt, _>(&BEGINNINGS)?;
         out.push_sql(
-            ")) AS query)
+            ") AS others) AS begun)
              SELECT found_posts.id, found_posts.rank FROM (
                  SELECT latest.id, (ts_rank(latest.search, wanted.query) * 1000000)::bigint AS rank
                  FROM wanted, LATERAL (
-                     SELECT of_slot.id, of_slot.search
-                     FROM (SELECT turn, slot FROM search_slots((SELECT last_value FROM post_numbers))
-                           ORDER BY turn OFFSET 0) AS slots, LATERAL (
-                         SELECT id, search FROM posts
-                         WHERE state = 'published' AND search @@ wanted.query
-                           AND post_slots(number) @> ARRAY[slots.slot]
-                         ORDER BY number DESC LIMIT ",
+                     SELECT of_turn.id, of_turn.search
+                     FROM (SELECT * FROM search_turns(",
         );
-        out.push_bind_param::<BigInt, _>(&RANKED)?;
-        out.push_sql(") AS of_slot ORDER BY slots.turn LIMIT ");
+        out.push_bind_param::<Text, _>(self.text)?;
+        out.push_sql(
+            ", wanted.others, (SELECT last_value FROM post_numbers))
+                           ORDER BY turn OFFSET 0) AS turns, LATERAL (",
+        );
+        found(&mut out, "turns.slot IS NOT NULL AND post_slots(number) @> ARRAY[turns.slot]")?;
+        out.push_sql(" UNION ALL ");
+        found(&mut out, "turns.slot IS NULL AND number < turns.before")?;
+        out.push_sql(") AS of_turn ORDER BY turns.turn LIMIT ");
         out.push_bind_param::<BigInt, _>(&RANKED)?;
         out.push_sql(") AS latest) AS found_posts WHERE ");
         self.condition.walk_ast(out.reborrow())?;
@@ -93,6 +95,18 @@ impl QueryFragment<Pg> for Search<'_> {
         out.push_sql(" LIMIT ");
         out.push_bind_param::<BigInt, _>(&self.limit)
     }
+}
+
+/// What is found in a turn of this kind.
+fn found<'b>(out: &mut AstPass<'_, 'b, Pg>, turn: &'static str) -> QueryResult<()> {
+    out.push_sql(
+        "(SELECT id, search FROM posts WHERE state = 'published' AND search @@ wanted.query AND ",
+    );
+    out.push_sql(turn);
+    out.push_sql(" ORDER BY number DESC LIMIT ");
+    out.push_bind_param::<BigInt, _>(&RANKED)?;
+    out.push_sql(")");
+    Ok(())
 }
 
 impl QueryId for Search<'_> {

@@ -142,6 +142,11 @@ pub fn can_read(content_type: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        sync::mpsc::{self, RecvTimeoutError},
+        time::Duration,
+    };
+
     use image::Rgba;
 
     use super::*;
@@ -205,6 +210,12 @@ mod tests {
         deep.extend([0, 0, 0, 0, b'I', b'D', b'A', b'T', 0x35, 0xaf, 0x06, 0x1e]);
         let refused = remake(deep, Shape::Square(512)).await.expect_err("no picture");
         assert!(matches!(refused, PictureError::TooDeep(338_000_000)), "{refused}");
+        // 64 million pixels, of a byte each.
+        let mut wide = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR".to_vec();
+        wide.extend([0, 0, 0x1f, 0x40, 0, 0, 0x1f, 0x40, 8, 0, 0, 0, 0, 0x23, 0x9a, 0xf2, 0x28]);
+        wide.extend([0, 0, 0, 0, b'I', b'D', b'A', b'T', 0x35, 0xaf, 0x06, 0x1e]);
+        let refused = remake(wide, Shape::Square(512)).await.expect_err("no picture");
+        assert!(matches!(refused, PictureError::TooLarge(8000, 8000)), "{refused}");
     }
 
     #[tokio::test]
@@ -213,6 +224,21 @@ mod tests {
         assert!(matches!(broken, Err(PictureError::Broken)), "{broken:?}");
         // It was somebody's turn, and is the next one's.
         remake(png(9, 9, [9; 4]), Shape::Square(8)).await.expect("made");
+    }
+
+    #[tokio::test]
+    async fn one_is_made_at_a_time() {
+        let (begun, other) = mpsc::channel();
+        let first = in_turn(move || match other.recv_timeout(Duration::from_millis(200)) {
+            Err(RecvTimeoutError::Timeout) => Err(PictureError::GivenUp),
+            _ => Err(PictureError::Broken),
+        });
+        let second = in_turn(move || {
+            let _ = begun.send(());
+            Err(PictureError::GivenUp)
+        });
+        let (first, _) = tokio::join!(first, second);
+        assert!(matches!(first, Err(PictureError::GivenUp)), "the other one waits: {first:?}");
     }
 
     #[tokio::test]

@@ -167,7 +167,10 @@ async fn what_staff_do_to_posts_is_recorded() {
             entry("report.dismissed", Value::Null, json!("dismissed")),
         ]
     );
-    assert_eq!(log[0]["reason"], "Names <b>people</b>.");
+    let why = "Names <b>people</b>.";
+    for (entry, reason) in log.iter().zip([why, why, why, "No reason."]) {
+        assert_eq!(entry["reason"], reason, "{entry}");
+    }
     assert_eq!(log[0]["subject_id"], json!(id));
 }
 
@@ -211,6 +214,13 @@ async fn posts_are_listed_searched_filtered_and_sorted() {
         ["user@example.com wrote"]
     );
     assert_eq!(stage.list(&format!("?published_to={published}")).await, ["The first engine"]);
+    let made = text(&stage.get(&format!("{POSTS}/{two}")).await.data()["created_at"]);
+    let made = made.replace('+', "%2B");
+    assert_eq!(
+        stage.list(&format!("?created_from={made}&status=published")).await,
+        ["user@example.com wrote"]
+    );
+    assert_eq!(stage.list(&format!("?created_to={made}")).await, ["The first engine"]);
     stage.report(&stage.users.bob, &one).await.assert_done();
     let reported = stage.get(&format!("{POSTS}?is_reported=true")).await.data();
     assert_eq!((&reported["total"], &reported["items"][0]["open_reports"]), (&json!(1), &json!(1)));
@@ -322,4 +332,53 @@ async fn staff_read_comments_on_any_post_and_delete_them_for_the_record() {
     let entry = &entries["items"][0];
     assert_eq!((&entry["reason"], &entry["subject_id"]), (&json!("Rude."), &json!(id)), "{entry}");
     assert_eq!(entry["before"], json!({"id": first}), "nothing of what was said");
+}
+
+#[tokio::test]
+async fn a_hidden_post_is_found_nowhere() {
+    let mut stage = Stage::set().await;
+    let found = async |stage: &Stage, path: &str| {
+        titles(&stage.users.send("", Method::GET, path, Value::Null).await.data())
+    };
+    let both = stage.users.published("Loud loud words", &["loud"]).await;
+    stage.users.published("Loud", &["loud"]).await;
+    stage.act(&both, "hide").await.data();
+    stage.told().await;
+    for query in ["/search?q=loud", "/search?q=loud&limit=1", "?tag=loud", ""] {
+        assert_eq!(found(&stage, &format!("/api/v1/posts{query}")).await, ["Loud"], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn what_becomes_due_while_it_is_hidden_is_published_once_it_is_shown() {
+    let mut stage = Stage::set().await;
+    let id = stage.users.draft("Due", &[]).await;
+    let body = json!({"publish_at": stage.users.app.clock.now() + chrono::TimeDelta::minutes(1)});
+    let path = format!("/api/v1/posts/{id}/schedule");
+    stage.users.send(&stage.users.ada, Method::POST, &path, body).await.data();
+    stage.act(&id, "hide").await.data();
+    stage.told().await;
+    stage.users.app.clock.advance(chrono::TimeDelta::minutes(2));
+    stage.users.app.core.jobs.waker.wake();
+    wait(async || {
+        let jobs = "/api/v1/backoffice/jobs?kind=post.publish&state=succeeded";
+        (stage.get(jobs).await.data()["total"] == 1).then_some(())
+    })
+    .await;
+    stage.users.read("", &id).await.assert_error(404, "not_found");
+    assert_eq!(stage.act(&id, "restore").await.data()["status"], "published");
+    stage.told().await;
+}
+
+#[tokio::test]
+async fn only_as_they_have_seen_it_staff_hide_or_delete_a_post() {
+    let stage = Stage::set().await;
+    let id = stage.users.published("Seen", &[]).await;
+    for what in ["hide", "delete"] {
+        let request = stage.users.app.request(Method::POST, &format!("{POSTS}/{id}/{what}"));
+        let request = request.bearer(&stage.admin).header("if-match", "\"another\"");
+        let answer = request.json(json!({"reason": "x"})).send().await;
+        answer.assert_error(412, "precondition_failed");
+    }
+    assert_eq!(stage.users.read("", &id).await.status, 200);
 }

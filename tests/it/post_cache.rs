@@ -18,7 +18,9 @@ use crate::{
     posts::{Stage, text},
     read_cache::is_well,
     session_check::hears,
-    support::{TestApp, TestDb, app::ADMIN, redis::Redis, statements::Statements, wait},
+    support::{
+        TestApp, TestDb, app::ADMIN, cluster::connect, redis::Redis, statements::Statements, wait,
+    },
 };
 
 const POSTS: &str = "/api/v1/posts";
@@ -366,5 +368,32 @@ async fn c16_what_is_kept_is_shown_to_who_may_see_it_only() {
     stage.send(&stage.ada, Method::DELETE, &format!("{POSTS}/{id}"), Value::Null).await;
     for token in ["", &stage.bob, &stage.ada] {
         assert_eq!(stage.read(token, &id).await.status, 404);
+    }
+}
+
+#[tokio::test]
+async fn what_was_known_not_to_be_there_comes() {
+    const NAMES: [&str; 2] = ["01975b2e-7c40-7000-8000-000000000001", "foretold"];
+    // Else nobody knows the names of a post before there is one.
+    const FORETOLD: &str = "
+        CREATE FUNCTION foretell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            NEW.id := '01975b2e-7c40-7000-8000-000000000001';
+            NEW.slug := 'foretold';
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER foretell BEFORE INSERT ON posts FOR EACH ROW EXECUTE FUNCTION foretell()";
+    let db = TestDb::create().await;
+    people(&db).await;
+    connect(&db.url).await.batch_execute(FORETOLD).await.expect("done");
+    let Process { stage, .. } =
+        Process::of(TestApp::builder().database_url(&db.url).start().await).await;
+    hears(&stage.app).await;
+    for name in NAMES {
+        stage.read(&stage.ada, name).await.assert_error(404, "not_found");
+    }
+    let body = json!({"title": "Foretold", "body": "It comes."});
+    stage.send(&stage.ada, Method::POST, POSTS, body).await.data();
+    for name in NAMES {
+        assert_eq!(stage.read(&stage.ada, name).await.data()["title"], "Foretold", "{name}");
     }
 }

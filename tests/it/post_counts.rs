@@ -137,6 +137,8 @@ async fn comments_are_harmless_and_deleted_by_who_may() {
     assert_eq!(delete(&stage.bob, &third).await.status, 204, "his own");
     delete(&stage.bob, &third).await.assert_error(404, "not_found");
     assert_eq!(stage.list("", &comments).await, [second]);
+    let other = stage.published("Another", &[]).await;
+    assert!(stage.list("", &format!("{POSTS}/{other}/comments")).await.is_empty());
     assert_eq!(stage.reactions("", &id).await, reactions(0, 1, false));
 }
 
@@ -282,18 +284,18 @@ async fn what_goes_with_a_post_is_counted_at_once() {
 #[tokio::test]
 async fn the_beginning_of_a_word_stands_for_the_words_of_most_posts() {
     let stage = Stage::set().await;
-    // 51 words, of which one is in two posts.
+    // 21 words, of which one is in two posts.
     let words = |range: std::ops::Range<u32>| {
         range.map(|number| format!("w{number}")).collect::<Vec<_>>().join(" ")
     };
-    for title in [words(10..35), words(35..61)] {
+    for title in [words(10..20), words(20..31)] {
         stage.published(&title, &[]).await;
     }
-    let twice = stage.published("w60", &[]).await;
+    let twice = stage.published("w30", &[]).await;
     stage.draft("wless", &[]).await;
     stage.add_up().await;
     assert_eq!(stage.found("q=w").await.len(), 3);
-    assert_eq!(stage.found("q=w60").await.len(), 2);
+    assert_eq!(stage.found("q=w30").await.len(), 2);
     let edit = async |title: &str| {
         let path = format!("{POSTS}/{twice}");
         stage
@@ -302,10 +304,10 @@ async fn the_beginning_of_a_word_stands_for_the_words_of_most_posts() {
             .data();
         stage.add_up().await;
     };
-    // What only comes in the 51st place is found in full, as is the beginning itself where it is a word.
-    edit("w61").await;
+    // What only comes in the 21st place is found in full, as is the beginning itself where it is a word.
+    edit("w31").await;
     assert_eq!(stage.found("q=w").await.len(), 2);
-    assert_eq!(stage.found("q=w61").await, ["w61"]);
+    assert_eq!(stage.found("q=w31").await, ["w31"]);
     edit("w").await;
     assert_eq!(stage.found("q=w").await.len(), 3);
     assert!(stage.found("q=wl").await.is_empty(), "of a draft");
@@ -313,4 +315,46 @@ async fn the_beginning_of_a_word_stands_for_the_words_of_most_posts() {
     assert_eq!(stage.found("q=w").await.len(), 2);
     stage.act(&twice, "publish").await.data();
     assert_eq!(stage.found("q=w").await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_word_that_no_post_has_any_more_is_forgotten() {
+    let stage = Stage::set().await;
+    stage.published("kept shared", &[]).await;
+    let gone = stage.published("confession shared", &[]).await;
+    stage.add_up().await;
+    let sql = connect(stage.app.database_url()).await;
+    let words = async || -> Vec<String> {
+        let all =
+            "SELECT name FROM words WHERE name IN ('kept', 'shared', 'confession') ORDER BY name";
+        sql.query(all, &[]).await.expect("read").iter().map(|row| row.get(0)).collect()
+    };
+    sql.execute("DELETE FROM posts WHERE id::text = $1", &[&gone]).await.expect("deleted");
+    let forget = async || {
+        while twofold::services::posts::words::forget(&stage.app.core, 2).await.expect("done") > 0 {
+        }
+        words().await
+    };
+    stage.app.clock.advance(TimeDelta::days(29));
+    assert_eq!(forget().await, ["confession", "kept", "shared"]);
+    stage.app.clock.advance(TimeDelta::days(2));
+    assert_eq!(forget().await, ["kept", "shared"]);
+    // They were looked at just now.
+    let looked_at = twofold::services::posts::words::forget(&stage.app.core, 2).await;
+    assert_eq!(looked_at.expect("done"), 0);
+}
+
+#[tokio::test]
+async fn whatever_its_author_changes_alone_is_kept_with_the_post() {
+    let stage = Stage::set().await;
+    let id = stage.published("First", &["a"]).await;
+    let revisions = |id: &str| format!("{POSTS}/{id}/revisions");
+    for (count, body) in
+        [json!({"title": "x"}), json!({"body": "x"}), json!({"tags": ["x"]})].iter().enumerate()
+    {
+        stage.send(&stage.ada, Method::PATCH, &format!("{POSTS}/{id}"), body.clone()).await.data();
+        assert_eq!(stage.list(&stage.ada, &revisions(&id)).await.len(), count + 1, "{body}");
+    }
+    let other = stage.draft("Other", &[]).await;
+    assert!(stage.list(&stage.ada, &revisions(&other)).await.is_empty());
 }

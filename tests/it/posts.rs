@@ -149,6 +149,8 @@ async fn only_the_author_changes_a_post_and_only_as_it_was_read() {
         (&json!("<p><strong>New</strong></p>\n"), &json!("**New**"))
     );
     assert_eq!((&post["slug"], &post["status"]), (&before["slug"], &json!("published")));
+    let feed = stage.send("", Method::GET, POSTS, Value::Null).await.data();
+    assert_eq!(feed["items"][0]["excerpt"], "New");
     assert_eq!(stage.read("", &id).await.data(), post);
     patch(&stage.ada, json!({"title": "Third"})).await.assert_error(412, "precondition_failed");
     let delete = stage.app.request(Method::DELETE, &path).bearer(&stage.ada);
@@ -175,6 +177,7 @@ async fn a_scheduled_post_is_published_when_its_time_has_come() {
     assert_eq!(schedule(&stage, 2).await.data()["status"], "scheduled");
     // Another time: what was ordered for the first one has no effect.
     let post = schedule(&stage, 30).await.data();
+    assert!(stage.feed("").await.is_empty());
     stage.read(&stage.bob, &id).await.assert_error(404, "not_found");
     stage.later(TimeDelta::hours(3)).await;
     let staff = stage.app.admin_token().await;
@@ -339,4 +342,39 @@ async fn what_is_unchanged_need_not_be_sent_again() {
         change.json(json!({"title": format!("As of {path}")})).send().await.data();
         assert_eq!(again().await.status, 200, "{path}");
     }
+}
+
+#[tokio::test]
+async fn only_as_it_was_read_a_post_is_published_or_taken_back() {
+    let stage = Stage::set().await;
+    let id = stage.draft("Draft", &[]).await;
+    let at = stage.app.clock.now() + TimeDelta::hours(1);
+    for what in ["publish", "schedule", "unpublish"] {
+        let body = if what == "schedule" { json!({"publish_at": at}) } else { Value::Null };
+        let request = stage.app.request(Method::POST, &format!("{POSTS}/{id}/{what}"));
+        let request = request.bearer(&stage.ada).header("if-match", "\"another\"");
+        let request = if body.is_null() { request } else { request.json(body) };
+        request.send().await.assert_error(412, "precondition_failed");
+    }
+    assert_eq!(stage.status(&id).await, "draft");
+}
+
+#[tokio::test]
+async fn what_becomes_due_in_the_bin_is_published_once_it_is_back() {
+    let mut stage = Stage::set().await;
+    let id = stage.draft("Due", &[]).await;
+    let body = json!({"publish_at": stage.app.clock.now() + TimeDelta::hours(1)});
+    stage.send(&stage.ada, Method::POST, &format!("{POSTS}/{id}/schedule"), body).await.data();
+    let path = format!("{POSTS}/{id}");
+    assert_eq!(stage.send(&stage.ada, Method::DELETE, &path, Value::Null).await.status, 204);
+    stage.later(TimeDelta::hours(2)).await;
+    let staff = stage.app.admin_token().await;
+    let jobs = "/api/v1/backoffice/jobs?kind=post.publish&state=succeeded";
+    wait(async || {
+        let jobs = stage.app.get(jobs).bearer(&staff).send().await.data();
+        (jobs["total"] == 1).then_some(())
+    })
+    .await;
+    stage.read("", &id).await.assert_error(404, "not_found");
+    assert_eq!(stage.act(&id, "restore").await.data()["status"], "published");
 }

@@ -320,3 +320,23 @@ async fn what_is_found_is_counted() {
         assert!(text.contains(line), "{text}");
     }
 }
+
+#[tokio::test]
+async fn in_redis_values_have_their_own_names_and_do_not_end_together() {
+    let (redis, db) = (Redis::start().await, TestDb::create().await);
+    let app = start(&db, Some(&redis)).await;
+    let source = Source::default();
+    source.value.store(1, SeqCst);
+    let names: Vec<String> = (0..20).map(|number| number.to_string()).collect();
+    join_all(names.iter().map(|name| source.read(&app, name))).await;
+    // Whoever has loaded a value keeps nobody from loading it again.
+    let kept = redis.ask::<Vec<String>>("KEYS", &["*number:*"]).await;
+    assert_eq!(kept.len(), 20, "{kept:?}");
+    assert!(kept.iter().all(|key| key.contains("cache:number:")), "{kept:?}");
+    let mut lives = Vec::new();
+    for key in &kept {
+        lives.push(redis.ask::<i64>("PTTL", &[key]).await);
+    }
+    let (least, most) = (lives.iter().min().expect("some"), lives.iter().max().expect("some"));
+    assert!(*least > 3_200_000 && *most <= 3_600_000 && most - least > 60_000, "{lives:?}");
+}

@@ -97,3 +97,35 @@ impl Changes {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chrono::TimeDelta;
+
+    use super::*;
+    use crate::adapters::random::Random;
+
+    #[test]
+    fn a_change_of_ones_own_is_noted_when_it_is_committed_and_not_when_it_is_heard() {
+        let clock = Clock::default();
+        let bus = Bus::new(clock.clone(), Random);
+        let changes = Changes::new(7, Duration::from_mins(1), clock.clone(), bus);
+        let change = Change::Tag("a".to_owned());
+        let name = change.name();
+        let last = || changes.last([name.as_str()]).map(|noted| noted.moment);
+        let told = changes.told(&change);
+        assert_eq!(last(), None);
+        changes.committed(&told);
+        let noted = last();
+        clock.advance(TimeDelta::seconds(1));
+        changes.heard(Some(&told));
+        assert!(noted.is_some() && last() == noted);
+        // Of another process, and of who went away before it was noted.
+        for told in ["8.0 tag a".to_owned(), changes.told(&change)] {
+            clock.advance(TimeDelta::seconds(1));
+            let before = last();
+            changes.heard(Some(&told));
+            assert!(last() > before, "{told}");
+        }
+    }
+}

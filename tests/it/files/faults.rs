@@ -3,8 +3,9 @@
 use chrono::TimeDelta;
 use image::ImageFormat;
 use serde_json::{Value, json};
+use twofold::{db::Origin, services::files::removal};
 
-use super::{ADA, PDF, Stage, on_both, picture, text};
+use super::{ADA, PDF, PNG, Stage, attachment, hostile::assert_refused, on_both, picture, text};
 use crate::support::{TestApp, TestDb, cluster::connect, s3_proxy::S3Proxy, wait};
 
 async fn count(db: &TestDb, of: &str) -> i64 {
@@ -15,7 +16,7 @@ async fn count(db: &TestDb, of: &str) -> i64 {
 
 impl Stage {
     /// So much later the user signs in again.
-    async fn later(&mut self, by: TimeDelta) {
+    pub async fn later(&mut self, by: TimeDelta) {
         self.app.clock.advance(by);
         self.token = text(&self.app.login(ADA).await["access_token"]);
     }
@@ -129,7 +130,9 @@ async fn what_no_job_works_on_any_more_fails(server: super::Server) {
         stage.get(&format!("/{id}")).await.data()["state"].clone()
     };
     stage.later(TimeDelta::hours(23)).await;
-    assert_eq!(state(&stage).await, "processing");
+    // As the schedule does, sooner or later.
+    let early = removal::give_up_expired(&stage.app.core, &Origin::system("test"), 10).await;
+    assert_eq!((early.expect("looked"), state(&stage).await), (0, json!("processing")));
     stage.later(TimeDelta::hours(2)).await;
     wait(async || (state(&stage).await == "failed").then_some(())).await;
     stage.wait_for_objects(0).await;
@@ -153,4 +156,99 @@ async fn c29_a_storage_that_hangs_holds_no_connection() {
     };
     let (announced, ()) = tokio::join!(stage.announce_large("application/pdf", 30), mine);
     assert_eq!(announced.data()["parts"], 1);
+}
+
+#[tokio::test]
+async fn c29_a_storage_that_is_asked_first_holds_no_connection() {
+    let proxy = S3Proxy::start().await;
+    let builder = TestApp::builder()
+        .setting("TWOFOLD_DATABASE__POOL_MAX_SIZE", "1")
+        .setting("TWOFOLD_DATABASE__POOL_MIN_IDLE", "1")
+        .setting("TWOFOLD_DATABASE__POOL_WAIT_MS", "200");
+    let stage = Stage::set(proxy.of(builder)).await;
+    // Of a bucket, which all URLs name, only who asks for its health asks by HEAD.
+    proxy.hold("HEAD ");
+    let mine = async {
+        proxy.met().await;
+        assert_eq!(stage.get("").await.data()["items"], json!([]));
+    };
+    let (announced, ()) = tokio::join!(stage.announce(attachment("text/plain", 1)), mine);
+    announced.assert_error(503, "service_unavailable");
+}
+
+#[tokio::test]
+async fn c22_what_is_uploaded_meanwhile_is_not_what_is_looked_at() {
+    let proxy = S3Proxy::start().await;
+    let stage = Stage::set(proxy.of(TestApp::builder())).await;
+    let page = [b"<script>", &vec![b' '; PNG.len() - 8][..]].concat();
+    let created = stage.pending("image/png", PNG).await;
+    stage.upload(&created, &page).await;
+    proxy.hold("x-id=GetObject");
+    let meanwhile = async {
+        proxy.met().await;
+        stage.upload(&created, PNG).await;
+        proxy.release();
+    };
+    tokio::join!(assert_refused(&stage, &created, &["content_type"]), meanwhile);
+}
+
+#[tokio::test]
+async fn of_two_who_complete_a_file_at_once_one_does() {
+    let proxy = S3Proxy::start().await;
+    let stage = Stage::set(proxy.of(TestApp::builder())).await;
+    let created = stage.pending("image/png", PNG).await;
+    stage.upload(&created, PNG).await;
+    let id = text(&created["file"]["id"]);
+    proxy.hold("x-id=GetObject");
+    let both = async {
+        proxy.met().await;
+        proxy.met().await;
+        proxy.release();
+    };
+    let (one, other, ()) = tokio::join!(stage.complete(&id), stage.complete(&id), both);
+    assert_eq!((&one.data(), &one.data()["state"]), (&other.data(), &json!("ready")));
+    stage.wait_for_objects(1).await;
+    assert_eq!(stage.download(&id).await.bytes, PNG);
+}
+
+#[tokio::test]
+async fn who_looks_at_something_else_deletes_no_file_that_is_complete() {
+    let (db, proxy) = (TestDb::create().await, S3Proxy::start().await);
+    let stage = Stage::set(proxy.of(TestApp::builder()).database_url(&db.url)).await;
+    let created = stage.pending("image/png", PNG).await;
+    stage.upload(&created, &[b' '; PNG.len()]).await;
+    let (id, sql) = (text(&created["file"]["id"]), connect(&db.url).await);
+    proxy.hold("x-id=GetObject");
+    let faster = async {
+        proxy.met().await;
+        // As by another request, which has seen the right bytes.
+        let ready = "UPDATE files SET state = 'ready', key = 'files/x/y', expires_at = NULL, completed_at = now()";
+        assert_eq!(sql.execute(ready, &[]).await.expect("updated"), 1);
+        proxy.release();
+    };
+    let (answer, ()) = tokio::join!(stage.complete(&id), faster);
+    answer.assert_error(422, "file_refused");
+    assert_eq!(stage.get(&format!("/{id}")).await.data()["state"], "ready");
+}
+
+#[tokio::test]
+async fn what_cannot_be_deleted_is_tried_less_and_less_often() {
+    let (db, proxy) = (TestDb::create().await, S3Proxy::start().await);
+    let builder = proxy.of(TestApp::builder()).database_url(&db.url);
+    let app = builder.setting("TWOFOLD_JOBS__IN_PROCESS", "false").start().await;
+    let (sql, origin) = (connect(&db.url).await, Origin::system("test"));
+    proxy.cut_off("stuck");
+    let stuck = "INSERT INTO doomed_objects (prefix, due_at, created_at, updated_at) \
+                 SELECT 'stuck/', at, at, at FROM (SELECT now() - interval '1 day' AS at) AS yesterday";
+    sql.execute(stuck, &[]).await.expect("inserted");
+    for seconds in [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600] {
+        removal::delete_doomed(&app.core, &origin, 10).await.expect_err("stuck");
+        let pause = "SELECT extract(epoch FROM due_at - updated_at)::bigint FROM doomed_objects";
+        let pause: i64 = sql.query_one(pause, &[]).await.expect("one").get(0);
+        assert_eq!(pause, seconds);
+        // Not before then.
+        app.clock.advance(TimeDelta::seconds(seconds - 1));
+        assert_eq!(removal::delete_doomed(&app.core, &origin, 10).await.expect("nothing"), 0);
+        app.clock.advance(TimeDelta::seconds(1));
+    }
 }

@@ -3,9 +3,10 @@
 use chrono::TimeDelta;
 use reqwest::Method;
 use serde_json::{Value, json};
+use twofold::{db::Origin, services::files::parts};
 
 use super::{FILES, PDF, PNG, Server, Stage, attachment, on_both, text};
-use crate::support::{TestApp, http::Answer, wait};
+use crate::support::{TestApp, TestDb, cluster::connect, http::Answer, s3_proxy::S3Proxy, wait};
 
 on_both!(
     c22_a_large_file_comes_in_parts_after_a_break,
@@ -41,6 +42,12 @@ impl Stage {
         self.upload_as(&signed, bytes, |_| {}).await
     }
 
+    /// Does once more what a job does.
+    async fn assemble(&self, id: &str) {
+        let (id, origin) = (id.parse().expect("an identifier"), Origin::system("test"));
+        parts::assemble(&self.app.core, &origin, id).await.expect("nothing fails");
+    }
+
     async fn settled(&self, id: &str) -> Value {
         wait(async || {
             let file = self.get(&format!("/{id}")).await.data();
@@ -72,7 +79,13 @@ async fn c22_a_large_file_comes_in_parts_after_a_break(server: Server) {
     let file = stage.settled(&id).await;
     assert_eq!(file["state"], "ready");
     assert!(stage.download(&id).await.bytes == bytes, "the same bytes");
-    assert_eq!(stage.complete(&id).await.data(), file, "a second time changes nothing");
+    // As after a try that has put it together, and broke off.
+    let sql = connect(stage.app.database_url()).await;
+    sql.execute("UPDATE files SET state = 'processing'", &[]).await.expect("updated");
+    stage.assemble(&id).await;
+    assert_eq!(stage.settled(&id).await["state"], "ready");
+    let again = stage.complete(&id).await.data();
+    assert_eq!(again, file, "a second time changes nothing");
     stage.sign(&id, &[1]).await.assert_error(409, "file_not_in_parts");
 }
 
@@ -113,6 +126,7 @@ async fn c22_parts_of_something_else_are_of_no_use(server: Server) {
     assert_eq!(stage.send_part(&id, 1, &page).await, 200);
     stage.complete(&id).await.data();
     assert_eq!(stage.settled(&id).await["state"], "failed");
+    stage.assemble(&id).await;
     stage.get(&format!("/{id}/download")).await.assert_error(409, "file_not_ready");
     stage.wait_for_objects(0).await;
 }
@@ -140,4 +154,59 @@ async fn each_way_of_uploading_has_its_files() {
     let put = stage.app.request(Method::PUT, &path).body(vec![0; 30]);
     let put = put.header("content-type", "application/octet-stream").bearer(&stage.token);
     put.send().await.assert_error(409, "file_in_parts");
+}
+
+#[tokio::test]
+async fn c22_parts_of_another_size_are_no_file() {
+    let stage = Stage::set(TestApp::builder()).await;
+    let sql = connect(stage.app.database_url()).await;
+    let created = stage.announce_large("application/pdf", PDF.len()).await.data();
+    let id = text(&created["file"]["id"]);
+    let upload = sql.query_one("SELECT upload_key, upload_id FROM files", &[]).await.expect("one");
+    let upload = (upload.get::<_, &str>(0), upload.get::<_, &str>(1));
+    let storage = stage.app.core.storage.as_ref().expect("there is one");
+    let timing = (stage.app.clock.now(), TimeDelta::minutes(1));
+    let size = i64::try_from(PDF.len()).expect("small") - 1;
+    // No app gets such a request.
+    let signed = storage.presign_part(upload, (1, size), timing).await.expect("signed");
+    let sent = stage.http.put(signed.url).body(PDF[1..].to_vec()).send().await.expect("an answer");
+    assert_eq!(sent.status(), 200);
+    stage.complete(&id).await.assert_error(409, "file_not_uploaded");
+}
+
+#[tokio::test]
+async fn c22_what_may_still_be_put_together_is_looked_for_later() {
+    let db = TestDb::create().await;
+    let stage = Stage::set(TestApp::builder().database_url(&db.url)).await;
+    let created = stage.announce_large("application/pdf", PDF.len()).await.data();
+    let sql = connect(&db.url).await;
+    // A job is at it.
+    let working = "UPDATE files SET state = 'processing', key = upload_key, expires_at = NULL";
+    sql.execute(working, &[]).await.expect("updated");
+    assert_eq!(stage.delete(&text(&created["file"]["id"])).await, 204);
+    let due = "SELECT due_at - updated_at = interval '1 hour' FROM doomed_objects \
+               WHERE upload_id IS NOT NULL";
+    assert!(sql.query_one(due, &[]).await.expect("one").get::<_, bool>(0));
+}
+
+#[tokio::test]
+async fn of_a_file_for_which_there_is_no_room_no_upload_stays() {
+    let proxy = S3Proxy::start().await;
+    let builder = proxy.of(TestApp::builder()).setting("TWOFOLD_FILES__QUOTA_BYTES", "10");
+    let stage = Stage::set(builder).await;
+    proxy.hold("uploadId=");
+    tokio::select! {
+        answer = stage.announce_large("application/pdf", 30) => panic!("{}", answer.text),
+        () = proxy.met() => {}
+    }
+}
+
+#[tokio::test]
+async fn a_very_large_file_has_larger_parts() {
+    const SIZE: usize = 200 << 30;
+    let builder = TestApp::builder()
+        .setting("TWOFOLD_FILES__ATTACHMENT__MAX_BYTES", &SIZE.to_string())
+        .setting("TWOFOLD_FILES__QUOTA_BYTES", &SIZE.to_string());
+    let created = Stage::set(builder).await.announce_large("application/pdf", SIZE).await.data();
+    assert_eq!((&created["part_size"], &created["parts"]), (&json!(32 << 20), &json!(6400)));
 }

@@ -12,7 +12,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{ADA, FILES, PDF, Server, Stage, attachment, on_both, text};
-use crate::support::{TestApp, http::Answer, wait};
+use crate::support::{TestApp, cluster::connect, http::Answer, wait};
 
 on_both!(
     c22_a_picture_is_made_anew_and_shown_to_everybody,
@@ -95,17 +95,22 @@ async fn c22_a_picture_is_made_anew_and_shown_to_everybody(server: Server) {
     assert_eq!(header("cache-control"), "public, max-age=86400");
     assert_eq!(header("cross-origin-resource-policy"), "cross-origin");
     assert_eq!(header("x-content-type-options"), "nosniff");
-    let tag = header("etag");
+    let (tag, length) = (header("etag"), header("content-length"));
     let bytes = shown.bytes().await.expect("read");
     assert!(!holds(&bytes, SECRET) && !holds(&bytes, b"<script>") && !holds(&bytes, b"Exif"));
     let seen = image::load_from_memory(&bytes).expect("a picture").to_rgb8();
     assert_eq!(seen.dimensions(), (600, 900));
     // What was left is above now.
     assert!(seen.get_pixel(300, 100).0[0] > 200 && seen.get_pixel(300, 800).0[0] < 50);
-    assert_eq!(file["size"], bytes.len());
+    assert_eq!((&file["size"], &length), (&json!(bytes.len()), &bytes.len().to_string()));
+    // Only that much room is taken.
+    let sql = connect(stage.app.database_url()).await;
+    let taken = sql.query_one("SELECT bytes FROM file_spaces", &[]).await.expect("one");
+    assert_eq!(file["size"], taken.get::<_, i64>(0));
     let again = stage.http.get(format!("{}{}", stage.app.base, text(&file["picture_url"])));
     let again = again.header("if-none-match", tag).send().await.expect("an answer");
     assert_eq!(again.status(), 304);
+    assert!(again.bytes().await.expect("read").is_empty());
     // Of what was uploaded nothing is left.
     stage.wait_for_objects(1).await;
 

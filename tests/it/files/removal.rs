@@ -2,6 +2,7 @@
 
 use chrono::TimeDelta;
 use reqwest::Method;
+use twofold::{db::Origin, services::files::removal};
 
 use super::{ADA, PDF, PNG, Server, Stage, on_both, text};
 use crate::support::{TestDb, cluster::connect, wait};
@@ -9,11 +10,12 @@ use crate::support::{TestDb, cluster::connect, wait};
 on_both!(
     a_deleted_file_leaves_no_object,
     what_is_not_uploaded_in_time_is_given_up,
+    c22_uploads_that_no_file_waits_for_do_not_stay,
     c22_an_erased_account_leaves_no_object,
 );
 
 async fn a_deleted_file_leaves_no_object(server: Server) {
-    let stage = Stage::set(server.app()).await;
+    let mut stage = Stage::set(server.app()).await;
     let (gone, stays) =
         (stage.ready("image/png", PNG).await, stage.ready("application/pdf", PDF).await);
     assert_eq!(stage.delete(&gone).await, 204);
@@ -21,6 +23,13 @@ async fn a_deleted_file_leaves_no_object(server: Server) {
     let left = stage.wait_for_objects(1).await;
     assert!(left[0].contains(&stays), "{left:?}");
     assert_eq!(stage.download(&stays).await.bytes, PDF);
+    // Its upload may still come, and goes when no other can.
+    let late = stage.pending("image/png", PNG).await;
+    assert_eq!(stage.delete(&text(&late["file"]["id"])).await, 204);
+    stage.upload(&late, PNG).await;
+    assert_eq!(stage.objects().await.len(), 2);
+    stage.later(TimeDelta::hours(25)).await;
+    assert_eq!(stage.wait_for_objects(1).await, left);
 }
 
 async fn what_is_not_uploaded_in_time_is_given_up(server: Server) {
@@ -31,6 +40,9 @@ async fn what_is_not_uploaded_in_time_is_given_up(server: Server) {
     let ready = stage.ready("image/png", PNG).await;
     stage.app.clock.advance(TimeDelta::hours(24) - TimeDelta::minutes(1));
     stage.token = text(&stage.app.login(ADA).await["access_token"]);
+    // As the schedule does, sooner or later.
+    let early = removal::give_up_expired(&stage.app.core, &Origin::system("test"), 10).await;
+    assert_eq!(early.expect("looked"), 0);
     assert_eq!(stage.objects().await.len(), 2);
     for file in [&never, &unfinished] {
         let id = text(&file["file"]["id"]);
@@ -44,6 +56,23 @@ async fn what_is_not_uploaded_in_time_is_given_up(server: Server) {
     assert_eq!(files["items"][0]["id"], ready.as_str());
 }
 
+async fn c22_uploads_that_no_file_waits_for_do_not_stay(server: Server) {
+    let stage = Stage::set(server.app()).await;
+    let [taken, pending] = [stage.pending("image/png", PNG), stage.pending("image/png", PNG)];
+    let (taken, pending) = (taken.await, pending.await);
+    stage.upload(&taken, PNG).await;
+    stage.complete(&text(&taken["file"]["id"])).await.data();
+    stage.wait_for_objects(1).await;
+    // As whoever has temporary credentials may do with any name in the folder.
+    stage.upload(&taken, PNG).await;
+    stage.upload(&pending, PNG).await;
+    assert_eq!(stage.objects().await.len(), 3);
+    stage.app.clock.advance(TimeDelta::hours(1));
+    let left = stage.wait_for_objects(2).await;
+    let id = text(&pending["file"]["id"]);
+    assert!(left.iter().any(|key| key.starts_with("uploads/") && key.ends_with(&id)), "{left:?}");
+}
+
 async fn c22_an_erased_account_leaves_no_object(server: Server) {
     let db = TestDb::create().await;
     let builder = server.app().setting("TWOFOLD_ACCOUNTS__DELETION_GRACE_DAYS", "0");
@@ -51,12 +80,17 @@ async fn c22_an_erased_account_leaves_no_object(server: Server) {
     let _ready = stage.ready("image/png", PNG).await;
     let pending = stage.pending("image/png", PNG).await;
     stage.upload(&pending, PNG).await;
-    assert_eq!(stage.objects().await.len(), 2);
+    // And what somebody with temporary credentials has left there.
+    let sql = connect(&db.url).await;
+    let folder = sql.query_one("SELECT id::text FROM file_spaces", &[]).await.expect("one");
+    let beside = format!("uploads/{}/beside", folder.get::<_, &str>(0));
+    let storage = stage.app.core.storage.as_ref().expect("there is one");
+    storage.put(&beside, "text/plain", b"text".to_vec()).await.expect("written");
+    assert_eq!(stage.objects().await.len(), 3);
     let me = stage.app.request(Method::DELETE, "/api/v1/users/me").bearer(&stage.token);
     assert_eq!(me.send().await.status, 204);
     stage.app.clock.advance(TimeDelta::hours(1));
     stage.wait_for_objects(0).await;
-    let sql = connect(&db.url).await;
     for table in ["users", "files", "file_spaces"] {
         let left = sql.query_one(&format!("SELECT count(*) FROM {table}"), &[]).await;
         assert_eq!(left.expect("counted").get::<_, i64>(0), 0, "{table}");

@@ -36,6 +36,7 @@ async fn staff_find_files_see_usage_and_delete_with_a_reason() {
     assert_eq!(all["total"], 4);
     let ada = text(&all["items"][3]["owner_id"]);
     let bob = text(&all["items"][0]["owner_id"]);
+    let time = |file: &Value| text(&file["created_at"]).replace('+', "%2B");
     for (query, expected) in [
         (format!("?owner_id={ada}&sort=created_at"), vec![&png, &pdf, &pending]),
         ("?content_type=application/pdf".to_owned(), vec![&pdf]),
@@ -44,6 +45,8 @@ async fn staff_find_files_see_usage_and_delete_with_a_reason() {
         (format!("?size_from={}&state=ready", PNG.len()), vec![&other, &png]),
         (format!("?size_to={}", PDF.len()), vec![&pdf]),
         ("?sort=size&state=ready&per_page=1".to_owned(), vec![&pdf]),
+        (format!("?created_from={}", time(&all["items"][0])), vec![&other]),
+        (format!("?created_to={}", time(&all["items"][2])), vec![&png]),
     ] {
         let found = ask(&stage, &staff, &query).await.data();
         assert_eq!(ids(&found).iter().collect::<Vec<_>>(), expected, "{query}");
@@ -202,6 +205,11 @@ async fn c22_temporary_credentials_are_for_ones_own_folder_only() {
         let actions =
             json!(["s3:PutObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"]);
         assert_eq!(statements[0]["Action"], actions);
+        if is_staff {
+            let path = "/api/v1/backoffice/audit-logs?action=admin.storage_credentials_given";
+            let entries = stage.app.get(path).bearer(&token).send().await.data();
+            assert_eq!(entries["items"].as_array().expect("a list").len(), 1, "{entries}");
+        }
     }
 }
 
@@ -214,4 +222,6 @@ async fn without_a_role_nobody_gets_credentials() {
         let answer = stage.app.request(Method::POST, &path).bearer(token).send().await;
         answer.assert_error(501, "not_configured");
     }
+    // Nor a folder.
+    assert_eq!(ask(&stage, &staff, "/usage").await.data()["items"], json!([]));
 }

@@ -198,6 +198,8 @@ async fn c22_what_a_file_is_for_says_what_it_may_be() {
 async fn c22_uploads_at_once_do_not_pass_the_quota() {
     let builder = TestApp::builder().setting("TWOFOLD_FILES__QUOTA_BYTES", "100");
     let stage = Stage::set(builder).await;
+    // Nor does the first one.
+    stage.announce(attachment("text/plain", 101)).await.assert_error(409, "file_quota_exceeded");
     let body = || attachment("text/plain", 30);
     let answers = join_all((0..20).map(|_| stage.announce(body()))).await;
     let (fit, not): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
@@ -277,4 +279,33 @@ async fn where_no_storage_is_configured_uploads_say_so() {
     let token = text(&app.login(super::ADA).await["access_token"]);
     let answer = app.post(FILES, attachment("text/plain", 1)).bearer(&token).send().await;
     answer.assert_error(501, "not_configured");
+}
+
+#[tokio::test]
+async fn c22_what_came_by_another_way_is_compared_as_well() {
+    let stage = Stage::set(TestApp::builder()).await;
+    let sql = connect(stage.app.database_url()).await;
+    let storage = stage.app.core.storage.as_ref().expect("there is one");
+    for (kind, bytes, field) in
+        [("image/png", &PNG[1..], "size"), ("text/html", PNG, "content_type")]
+    {
+        let created = stage.pending("image/png", PNG).await;
+        let id = text(&created["file"]["id"]);
+        let key = "SELECT upload_key FROM files WHERE id::text = $1";
+        let key: String = sql.query_one(key, &[&id]).await.expect("one").get(0);
+        // As by who has temporary credentials.
+        storage.put(&key, kind, bytes.to_vec()).await.expect("written");
+        assert_refused(&stage, &created, &[field]).await;
+    }
+}
+
+#[tokio::test]
+async fn urls_have_the_public_address_of_the_storage() {
+    let s3 = crate::support::s3::S3::start().await;
+    let public = "https://files.example.com";
+    let builder = super::on(&s3).setting("TWOFOLD_STORAGE__PUBLIC_ENDPOINT", public);
+    let stage = Stage::set(builder).await;
+    let created = stage.pending("image/png", PNG).await;
+    let url = text(&created["upload"]["url"]);
+    assert!(url.starts_with(&format!("{public}/files/some/prefix/uploads/")), "{url}");
 }

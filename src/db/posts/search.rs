@@ -98,7 +98,7 @@ impl QueryFragment<Pg> for Search<'_> {
 }
 
 /// What is found in a turn of this kind.
-fn found<'b>(out: &mut AstPass<'_, 'b, Pg>, turn: &'static str) -> QueryResult<()> {
+fn found(out: &mut AstPass<'_, '_, Pg>, turn: &'static str) -> QueryResult<()> {
     out.push_sql(
         "(SELECT id, search FROM posts WHERE state = 'published' AND search @@ wanted.query AND ",
     );

@@ -1,6 +1,6 @@
 //! Posts: who writes them, and who sees them when.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -206,6 +206,8 @@ async fn what_was_scheduled_can_be_published_at_once_or_not_at_all() {
         stage.send(&stage.ada, Method::POST, &path, body).await.data();
     }
     let published = stage.act(&now, "publish").await.data();
+    let since: DateTime<Utc> = text(&published["published_at"]).parse().expect("a time");
+    assert!(since <= stage.app.clock.now(), "not when it was to be: {since}");
     stage.act(&never, "unpublish").await.data();
     stage.later(TimeDelta::hours(2)).await;
     let staff = stage.app.admin_token().await;

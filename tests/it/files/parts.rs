@@ -70,6 +70,7 @@ async fn c22_a_large_file_comes_in_parts_after_a_break(server: Server) {
     let unknown = ("numbers[1]".to_owned(), "unknown_part".to_owned());
     assert_eq!(stage.sign(&id, &[1, 3]).await.faults(), [unknown]);
     assert_eq!(stage.parts(&id).await, json!([]));
+    stage.complete(&id).await.assert_error(409, "file_not_uploaded");
     assert_eq!(stage.send_part(&id, 2, last).await, 200);
     // The app was gone meanwhile: it asks what is here.
     assert_eq!(stage.parts(&id).await, json!([{"number": 2, "size": last.len()}]));

@@ -9,6 +9,8 @@
 #[path = "../edge/load.rs"]
 #[expect(dead_code, reason = "the bench of the edge uses the rest")]
 mod load;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../../tests/it/support/program.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod program;
@@ -27,7 +29,6 @@ use program::Program;
 use redis::Redis;
 use report::Report;
 use serde_json::{Value, json};
-use twofold::embedded::postgres::{Options, Postgres};
 
 const POSTS: &str = "/api/v1/posts";
 /// How many changes there are of each kind.
@@ -39,14 +40,7 @@ const MOST: Duration = Duration::from_millis(100);
 async fn main() {
     let mut report = Report::new("cache", "two servers and one client");
     let folder = program::dir();
-    let options = Options {
-        own_binary: env!("CARGO_BIN_EXE_twofold").into(),
-        settings: Vec::new(),
-        bin: std::env::var_os("PG_BIN").map(Into::into),
-        fetch: true,
-    };
-    let postgres = Postgres::start(&folder.path().join("postgres"), &options).await;
-    let mut postgres = postgres.expect("PostgreSQL");
+    let mut postgres = postgres::start(folder.path(), &[]).await;
     let redis = Redis::start().await;
     let (database, redis_url) = (postgres.url(), redis.url());
     let variables = [

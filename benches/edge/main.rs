@@ -12,6 +12,8 @@ mod load;
 #[path = "../support/memory.rs"]
 mod memory;
 mod overload;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../../tests/it/support/program.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod program;

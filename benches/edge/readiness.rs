@@ -2,11 +2,10 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use twofold::embedded::postgres::{Options, Postgres};
-
 use crate::{
     cores::Cores,
     load::{closed, request, with_status},
+    postgres,
     report::Report,
     server::Server,
 };
@@ -17,14 +16,8 @@ const TIME: Duration = Duration::from_secs(5);
 pub async fn run(report: &mut Report, cores: &Cores) {
     report.line(&format!("{CALLERS} parallel readiness calls, again and again for {TIME:?}"));
     let folder = tempfile::tempdir().expect("directory");
-    let options = Options {
-        own_binary: env!("CARGO_BIN_EXE_twofold").into(),
-        settings: ["log_statement=all", "log_destination=stderr"].map(str::to_owned).into(),
-        bin: std::env::var_os("PG_BIN").map(Into::into),
-        fetch: true,
-    };
-    let postgres = Postgres::start(&folder.path().join("postgres"), &options).await;
-    let postgres = postgres.expect("PostgreSQL");
+    let postgres =
+        postgres::start(folder.path(), &["log_statement=all", "log_destination=stderr"]).await;
     let server = Server::start(cores, &[("DATABASE_URL", &postgres.url())], 0).await;
     let before = probes(folder.path());
     let ready = request("GET", "/health/ready", None, None);

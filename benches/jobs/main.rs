@@ -7,6 +7,8 @@
 #![expect(clippy::expect_used, reason = "a bench that can't run says why and ends")]
 
 mod celery;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../../tests/it/support/redis_server.rs"]
 mod redis_server;
 #[path = "../support/report.rs"]

@@ -1,7 +1,6 @@
 //! A database, and processes' parts that work on its jobs.
 
 use std::{
-    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -17,10 +16,12 @@ use twofold::{
     bootstrap::{self, Database},
     config::Settings,
     db::migrations,
-    embedded::postgres::{Options, Postgres},
+    embedded::postgres::Postgres,
     jobs::{Context, Handler, JobError, Registry},
     services::{Core, jobs::Job},
 };
+
+use crate::postgres;
 
 /// How many have been done.
 pub static DONE: AtomicUsize = AtomicUsize::new(0);
@@ -91,14 +92,7 @@ impl Stage {
         let mut builder = tempfile::Builder::new();
         let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         let dir = builder.permissions(open).tempdir().expect("a folder");
-        let options = Options {
-            own_binary: env!("CARGO_BIN_EXE_twofold").into(),
-            settings: Vec::new(),
-            bin: std::env::var_os("PG_BIN").map(PathBuf::from),
-            fetch: true,
-        };
-        let postgres = Postgres::start(&dir.path().join("postgres"), &options).await;
-        let postgres = postgres.expect("PostgreSQL");
+        let postgres = postgres::start(dir.path(), &[]).await;
         let url = postgres.url();
         migrations::up(&url.clone().into()).await.expect("migrations");
         let (_, _, core) = core(&url, 1).await;

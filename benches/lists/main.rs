@@ -15,6 +15,8 @@ mod load;
 mod memory;
 #[path = "../support/pages.rs"]
 mod pages;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../../tests/it/support/program.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod program;
@@ -31,10 +33,7 @@ use futures_util::StreamExt;
 use load::request;
 use report::Report;
 use server::Server;
-use twofold::{
-    db::migrations,
-    embedded::postgres::{Options, Postgres},
-};
+use twofold::db::migrations;
 
 const ROWS: usize = 1_000_000;
 /// How many pages of 100 rows there are before the deep one.
@@ -53,14 +52,8 @@ const SEEDS: [&str; 4] = [
 #[tokio::main]
 async fn main() {
     let folder = tempfile::tempdir().expect("directory");
-    let options = Options {
-        own_binary: env!("CARGO_BIN_EXE_twofold").into(),
-        settings: ["maintenance_work_mem=256MB", "max_wal_size=4GB"].map(str::to_owned).into(),
-        bin: std::env::var_os("PG_BIN").map(Into::into),
-        fetch: true,
-    };
-    let postgres = Postgres::start(&folder.path().join("postgres"), &options).await;
-    let mut postgres = postgres.expect("PostgreSQL");
+    let mut postgres =
+        postgres::start(folder.path(), &["maintenance_work_mem=256MB", "max_wal_size=4GB"]).await;
     let url = postgres.url();
     seed(&url).await;
 

@@ -15,6 +15,8 @@ mod cores;
 mod load;
 #[path = "../support/pages.rs"]
 mod pages;
+#[path = "../support/postgres.rs"]
+mod postgres;
 #[path = "../../tests/it/support/program.rs"]
 #[expect(dead_code, reason = "the tests use the rest")]
 mod program;
@@ -37,7 +39,6 @@ use program::Program;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use report::Report;
 use serde_json::Value;
-use twofold::embedded::postgres::{Options, Postgres};
 use words::word;
 
 const POSTS: usize = 10_000_000;
@@ -69,14 +70,7 @@ async fn main() {
     let temporary = tempfile::tempdir().expect("directory");
     let folder = kept.as_deref().unwrap_or(temporary.path());
     let is_seeded = folder.join("seeded");
-    let options = Options {
-        own_binary: env!("CARGO_BIN_EXE_twofold").into(),
-        settings: SETTINGS.map(str::to_owned).into(),
-        bin: std::env::var_os("PG_BIN").map(Into::into),
-        fetch: true,
-    };
-    let postgres = Postgres::start(&folder.join("postgres"), &options).await;
-    let mut postgres = postgres.expect("PostgreSQL");
+    let mut postgres = postgres::start(folder, &SETTINGS).await;
     let url = postgres.url();
     if !is_seeded.exists() {
         seed::seed(&url, count()).await;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Core, Result, jobs::Job},
-    removal,
+    removal::{self, forget},
 };
 use crate::{adapters::storage::Listing, db::files};
 
@@ -40,6 +40,7 @@ pub async fn sweep(core: &Core, after: Option<&str>) -> Result<(usize, Option<St
     let awaited: BTreeSet<String> = awaited.into_iter().collect();
     let keys = objects.into_iter().map(|one| one.key).filter(|key| !awaited.contains(key));
     let strays: Vec<String> = keys.collect();
-    storage.delete_each(&strays).await?;
+    // What can't be deleted keeps nothing behind it.
+    forget(storage.delete_each(&strays).await);
     Ok((strays.len(), next))
 }

@@ -81,6 +81,17 @@ impl Stage {
     }
 
     /// Has jobs done whose time has come, after so long. Sessions are shorter: Ada's is another one then.
+    /// Until so many jobs have seen to posts whose time had come.
+    async fn wait_for_jobs(&self, count: u64) {
+        let staff = self.app.admin_token().await;
+        let jobs = "/api/v1/backoffice/jobs?kind=post.publish&state=succeeded";
+        wait(async || {
+            let jobs = self.app.get(jobs).bearer(&staff).send().await.data();
+            (jobs["total"] == count).then_some(())
+        })
+        .await;
+    }
+
     async fn later(&mut self, time: TimeDelta) {
         self.app.clock.advance(time);
         self.app.core.jobs.waker.wake();
@@ -180,13 +191,7 @@ async fn a_scheduled_post_is_published_when_its_time_has_come() {
     assert!(stage.feed("").await.is_empty());
     stage.read(&stage.bob, &id).await.assert_error(404, "not_found");
     stage.later(TimeDelta::hours(3)).await;
-    let staff = stage.app.admin_token().await;
-    let jobs = "/api/v1/backoffice/jobs?kind=post.publish&state=succeeded";
-    wait(async || {
-        let jobs = stage.app.get(jobs).bearer(&staff).send().await.data();
-        (jobs["total"] == 1).then_some(())
-    })
-    .await;
+    stage.wait_for_jobs(1).await;
     assert_eq!(stage.status(&id).await, "scheduled");
     stage.later(TimeDelta::hours(28)).await;
     wait(async || (stage.status(&id).await == "published").then_some(())).await;
@@ -210,13 +215,7 @@ async fn what_was_scheduled_can_be_published_at_once_or_not_at_all() {
     assert!(since <= stage.app.clock.now(), "not when it was to be: {since}");
     stage.act(&never, "unpublish").await.data();
     stage.later(TimeDelta::hours(2)).await;
-    let staff = stage.app.admin_token().await;
-    let jobs = "/api/v1/backoffice/jobs?kind=post.publish&state=succeeded";
-    wait(async || {
-        let jobs = stage.app.get(jobs).bearer(&staff).send().await.data();
-        (jobs["total"] == 2).then_some(())
-    })
-    .await;
+    stage.wait_for_jobs(2).await;
     assert_eq!(stage.status(&never).await, "draft");
     assert_eq!(stage.read("", &now).await.data()["published_at"], published["published_at"]);
 }
@@ -370,13 +369,7 @@ async fn what_becomes_due_in_the_bin_is_published_once_it_is_back() {
     let path = format!("{POSTS}/{id}");
     assert_eq!(stage.send(&stage.ada, Method::DELETE, &path, Value::Null).await.status, 204);
     stage.later(TimeDelta::hours(2)).await;
-    let staff = stage.app.admin_token().await;
-    let jobs = "/api/v1/backoffice/jobs?kind=post.publish&state=succeeded";
-    wait(async || {
-        let jobs = stage.app.get(jobs).bearer(&staff).send().await.data();
-        (jobs["total"] == 1).then_some(())
-    })
-    .await;
+    stage.wait_for_jobs(1).await;
     stage.read("", &id).await.assert_error(404, "not_found");
     assert_eq!(stage.act(&id, "restore").await.data()["status"], "published");
 }

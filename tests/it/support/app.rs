@@ -21,7 +21,7 @@ use twofold::{
     services::{Core, staff},
 };
 
-use super::{TestDb, cluster::connect, http::Request};
+use super::{TestDb, cluster::connect, contract, http::Request};
 
 pub const PASSWORD: &str = "correct horse battery";
 pub const ADMIN: &str = "grace@example.com";
@@ -110,6 +110,7 @@ impl Builder {
     }
 
     pub async fn start(self) -> TestApp {
+        contract::prepare();
         let data_dir = tempfile::tempdir().expect("temporary directory");
         let db = match self.database_url {
             Some(_) => None,

@@ -117,6 +117,10 @@ async fn comments_are_harmless_and_deleted_by_who_may() {
         std::slice::from_ref(&second)
     );
     assert_eq!(stage.reactions("", &id).await, reactions(0, 2, false));
+    // They are so once they are added up, and in lists.
+    stage.add_up().await;
+    assert_eq!(stage.reactions("", &id).await, reactions(0, 2, false));
+    assert_eq!(stage.list("", POSTS).await[0]["comments"], 2);
     for (path, method) in
         [("comments", Method::GET), ("comments", Method::POST), ("reactions", Method::GET)]
     {

@@ -76,7 +76,10 @@ impl Judge {
                 ("a", "rel") => value == "nofollow ugc noopener noreferrer",
                 ("img", "referrerpolicy") => value == "no-referrer",
                 ("ol", "start") => value.bytes().all(|b| b.is_ascii_digit()),
-                ("code", "class") => !value.contains(' ') && value.starts_with("language-"),
+                ("code", "class") => {
+                    value.starts_with("language-")
+                        && !value.contains(|c: char| c.is_ascii_whitespace())
+                }
                 _ => false,
             };
             if !is_good {

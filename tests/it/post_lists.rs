@@ -140,6 +140,25 @@ async fn every_search_is_cheap_however_frequent_its_words_are() {
 }
 
 #[tokio::test]
+async fn a_search_finds_what_is_new_and_what_was_written_millions_ago() {
+    /// One more of these, ten million numbers later.
+    const LATER: &str = "
+        SELECT setval('post_numbers', 10000000);
+        INSERT INTO posts (id, author_id, slug, title, body, html, excerpt, tags, stage, published_at, created_at,
+                           updated_at)
+        SELECT gen_random_uuid(), author_id, 'later', title, body, html, excerpt, tags, stage, published_at, created_at,
+               updated_at
+        FROM posts WHERE stage = 'published' AND body = 'seldom777' LIMIT 1";
+    let (app, db) = many().await;
+    while posts::words::count(&app.core, 10_000).await.expect("counted") > 0 {}
+    connect(&db.url).await.batch_execute(LATER).await.expect("inserted");
+    let window = Window { sort: Sort::by_default(), behind: None, offset: 0, limit: 1001 };
+    let mut conn = app.core.db.conn().await.expect("a connection");
+    let found = search(&mut conn, "seldom777", &window).await.expect("found");
+    assert_eq!(found.len(), 27);
+}
+
+#[tokio::test]
 async fn a_search_looks_at_each_number_once_and_at_the_latest_first() {
     const TURNS: &str = "
         SELECT bool_and(CASE turn WHEN 1 THEN start <= $1 AND behind > $1 ELSE behind = before END),

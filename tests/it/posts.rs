@@ -80,7 +80,6 @@ impl Stage {
         titles(&self.send(&self.ada, Method::GET, &path, Value::Null).await.data())
     }
 
-    /// Has jobs done whose time has come, after so long. Sessions are shorter: Ada's is another one then.
     /// Until so many jobs have seen to posts whose time had come.
     async fn wait_for_jobs(&self, count: u64) {
         let staff = self.app.admin_token().await;
@@ -92,6 +91,7 @@ impl Stage {
         .await;
     }
 
+    /// Has jobs done whose time has come, after so long. Sessions are shorter: Ada's is another one then.
     async fn later(&mut self, time: TimeDelta) {
         self.app.clock.advance(time);
         self.app.core.jobs.waker.wake();

@@ -19,7 +19,7 @@ use twofold::{
 
 use crate::{
     session_check::hears,
-    support::{TestApp, TestDb, app::Builder, redis::Redis, wait},
+    support::{TestApp, TestDb, app::Builder, cluster::connect, redis::Redis, wait},
 };
 
 /// What stands in the database, and how often it was loaded from there.
@@ -262,6 +262,26 @@ async fn a_deaf_process_or_one_whose_cache_is_off_asks_the_database() {
     source.write(&off, 2, tag()).await;
     assert_eq!(source.read(&deaf, "a").await, Some(2));
     assert_eq!(source.loads(), 1);
+}
+
+#[tokio::test]
+async fn what_nobody_could_hear_of_counts_once_they_hear_again() {
+    const END_LISTENERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                                 WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+    let redis = Redis::start().await;
+    for redis in [Some(&redis), None] {
+        let db = TestDb::create().await;
+        let app = start(&db, redis).await;
+        let source = Source::default();
+        source.write(&app, 1, tag()).await;
+        assert_eq!(source.read(&app, "a").await, Some(1));
+        let before = app.core.bus.pulse().expect("it hears");
+        connect(&db.url).await.batch_execute(END_LISTENERS).await.expect("ended");
+        source.value.store(2, SeqCst);
+        let again = |since| (since > before.since).then_some(());
+        wait(async || app.core.bus.pulse().and_then(|pulse| again(pulse.since))).await;
+        assert_eq!(source.read(&app, "a").await, Some(2));
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ use twofold::{
 
 use super::redis_server;
 
-/// How long it may take to start.
+/// How long it may take to start, or to answer.
 const LIMIT: Duration = Duration::from_secs(30);
 
 const PASSWORD: &str = "only-for-tests";
@@ -75,8 +75,16 @@ impl Redis {
         redis::Redis::new(&self.url(), "").expect("an address")
     }
 
+    /// A busy machine gets more time than the product has.
     pub async fn connect(&self) -> Connection {
-        self.client().connect().await.expect("connected")
+        let started = Instant::now();
+        loop {
+            match self.client().connect().await {
+                Ok(connection) => return connection,
+                Err(error) => assert!(started.elapsed() < LIMIT, "Redis doesn't answer: {error}"),
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// The answer to one command.

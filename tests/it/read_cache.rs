@@ -1,13 +1,17 @@
 //! Answers of the database that are kept.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering::SeqCst},
+use std::{
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
 };
 
 use chrono::TimeDelta;
-use futures_util::future::join_all;
+use futures_util::{future::join_all, poll};
 use rustix::process::Signal;
+use tokio::sync::Semaphore;
 use twofold::{
     adapters::redis::Kept,
     db::Origin,
@@ -180,6 +184,36 @@ async fn of_those_who_ask_while_it_changes_or_nothing_is_heard_hardly_any_loads(
     app.clock.advance(TimeDelta::seconds(1));
     join_all((0..1000).map(|_| source.read(&app, "a"))).await;
     assert!(source.loads() <= 20);
+}
+
+#[tokio::test]
+async fn who_asks_after_a_change_is_not_given_what_was_read_before() {
+    let db = TestDb::create().await;
+    let (app, source) = (start(&db, None).await, Source::default());
+    source.write(&app, 1, tag()).await;
+    assert_eq!(source.read(&app, "b").await, Some(1));
+    source.loads();
+    let gate = Semaphore::new(0);
+    let load = || async {
+        let value = source.value.load(SeqCst);
+        source.loads.fetch_add(1, SeqCst);
+        // It has read, and the answer is on its way.
+        gate.acquire().await.expect("open").forget();
+        Ok(Loaded { value: Some(value), tags: vec!["source".to_owned()] })
+    };
+    let key = Key::new("number", "a");
+    let before = app.core.cache.get_or_load(&key, load);
+    let after = async {
+        wait(async || (source.loads.load(SeqCst) > 0).then_some(())).await;
+        source.write(&app, 2, tag()).await;
+        wait(async || (source.read(&app, "b").await == Some(2)).then_some(())).await;
+        let mut reading = pin!(source.read(&app, "a"));
+        assert!(poll!(&mut reading).is_pending(), "it waits for what is under way");
+        gate.add_permits(1);
+        reading.await
+    };
+    let (before, after) = tokio::join!(before, after);
+    assert_eq!((before.expect("read"), after), (Some(1), Some(2)));
 }
 
 #[tokio::test]

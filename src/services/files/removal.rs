@@ -140,7 +140,8 @@ pub async fn delete_of(core: &Core, tx: &mut Tx, user_ids: &[Uuid]) -> Result<()
     doom(core, tx, gone.iter().flat_map(|file| doomed(file, now)).chain(folders).collect()).await
 }
 
-/// The objects of a file: those that an upload or a job may still make are looked for when it can't any more.
+/// The objects of a file: those that a job may still make are looked for when it can't any more. What is uploaded from now
+/// on is swept (`strays`).
 pub(super) fn doomed(file: &File, now: DateTime<Utc>) -> impl Iterator<Item = Doomed> {
     let upload_key = file.upload_key.clone();
     let upload = match (&file.upload_id, file.state) {
@@ -150,9 +151,7 @@ pub(super) fn doomed(file: &File, now: DateTime<Utc>) -> impl Iterator<Item = Do
             let upload_id = Some(upload_id.clone());
             Some(Doomed { prefix: upload_key, due_at, upload_id })
         }
-        (None, FileState::Pending) => {
-            file.expires_at.map(|due_at| Doomed::objects(upload_key, due_at))
-        }
+        (None, FileState::Pending) => Some(Doomed::objects(upload_key, now)),
         _ => None,
     };
     [Doomed::objects(prefix(file.id), now)].into_iter().chain(upload)

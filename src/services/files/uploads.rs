@@ -19,7 +19,7 @@ use crate::{
     adapters::storage::{Presigned, Storage, StreamError},
     db::{
         Origin, Tx,
-        doomed_objects::{self, Doomed},
+        doomed_objects::Doomed,
         file_spaces::{self, FileSpace},
         files::{self, File, FileState, NewFile},
     },
@@ -180,11 +180,8 @@ async fn take(
     if is_picture {
         core.jobs.enqueue(core, &mut tx, &MakePicture { file_id: file.id }).await?;
     }
-    let due_at = file.expires_at.unwrap_or(now);
-    let upload = Doomed::objects(file.upload_key.clone(), due_at);
-    doomed_objects::insert(&mut tx, &[upload], now).await?;
     tx.commit().await?;
-    // Soon, and once more when nobody can upload it again.
+    // Where that fails, and when it is uploaded again, it is swept (`strays`).
     forget(storage.delete(&file.upload_key).await);
     Ok(taken)
 }

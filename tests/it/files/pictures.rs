@@ -119,6 +119,20 @@ async fn c22_a_picture_is_made_anew_and_shown_to_everybody(server: Server) {
     assert_eq!(stage.look(&format!("/api/v1/pictures/{other}")).await.status(), 404);
 }
 
+#[tokio::test]
+async fn c22_a_picture_is_nobodys_before_it_is_made_anew() {
+    let mut stage = Stage::set(TestApp::builder()).await;
+    // No job makes anything of it.
+    stage.app.stop_background().await;
+    let bytes = telling();
+    let body = json!({"name": "x", "content_type": "image/jpeg", "size": bytes.len(), "purpose": "post_cover"});
+    let created = stage.announce(body).await.data();
+    let id = text(&created["file"]["id"]);
+    stage.upload(&created, &bytes).await;
+    assert_eq!(stage.complete(&id).await.data()["state"], "processing");
+    assert_eq!(stage.look(&format!("/api/v1/pictures/{id}")).await.status(), 404);
+}
+
 async fn c22_bombs_and_broken_pictures_are_of_no_use(server: Server) {
     let mut stage = Stage::set(server.app()).await;
     let whole = picture(64, 64, ImageFormat::Png);
@@ -215,17 +229,19 @@ async fn a_small_file_comes_by_way_of_the_server(server: Server) {
 async fn c20_a_file_that_comes_too_slowly_is_broken_off_and_may_come_again() {
     let builder = TestApp::builder().setting("TWOFOLD_SERVER__READ_TIMEOUT_MS", "500");
     let stage = Stage::set(builder).await;
-    let created = stage.pending("application/pdf", PDF).await;
+    // Too large to be received before its turn.
+    let bytes = [PDF, &[b'x'; 20_000]].concat();
+    let created = stage.pending("application/pdf", &bytes).await;
     let id = text(&created["file"]["id"]);
     let begun = stream::iter([Ok::<_, io::Error>(PDF[..9].to_vec())]).chain(stream::pending());
     let put = stage.http.put(format!("{}{FILES}/{id}/content", stage.app.base));
     let put = put.header("content-type", "application/octet-stream").bearer_auth(&stage.token);
-    let put = put.header("content-length", PDF.len()).body(reqwest::Body::wrap_stream(begun));
+    let put = put.header("content-length", bytes.len()).body(reqwest::Body::wrap_stream(begun));
     let answer = put.send().await.expect("an answer");
     assert_eq!(answer.status(), 408);
     assert_eq!(answer.json::<Value>().await.expect("JSON")["error"], "body_timeout");
     assert_eq!(stage.get(&format!("/{id}")).await.data()["state"], "pending");
-    assert_eq!(stage.put(&id, PDF).await.data()["state"], "ready");
+    assert_eq!(stage.put(&id, &bytes).await.data()["state"], "ready");
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 use image::{ImageFormat, Rgb, RgbImage};
 use reqwest::Method;
+use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
+use twofold::adapters::random::hex;
 
 use super::{ADA, FILES, PDF, Server, Stage, attachment, on_both, text};
 use crate::support::{TestApp, cluster::connect, http::Answer, wait};
@@ -125,7 +127,10 @@ async fn c22_a_picture_is_nobodys_before_it_is_made_anew() {
     // No job makes anything of it.
     stage.app.stop_background().await;
     let bytes = telling();
-    let body = json!({"name": "x", "content_type": "image/jpeg", "size": bytes.len(), "purpose": "post_cover"});
+    // With a checksum it has all that a picture for everybody has, but the state.
+    let sha256 = hex(digest(&SHA256, &bytes).as_ref());
+    let body = json!({"name": "x", "content_type": "image/jpeg", "size": bytes.len(), "sha256": sha256,
+                      "purpose": "post_cover"});
     let created = stage.announce(body).await.data();
     let id = text(&created["file"]["id"]);
     stage.upload(&created, &bytes).await;

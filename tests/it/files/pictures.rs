@@ -235,7 +235,7 @@ async fn c20_a_file_that_comes_too_slowly_is_broken_off_and_may_come_again() {
     let builder = TestApp::builder().setting("TWOFOLD_SERVER__READ_TIMEOUT_MS", "500");
     let stage = Stage::set(builder).await;
     // Too large to be received before its turn.
-    let bytes = [PDF, &[b'x'; 20_000]].concat();
+    let bytes = [PDF, &vec![b'x'; 20_000][..]].concat();
     let created = stage.pending("application/pdf", &bytes).await;
     let id = text(&created["file"]["id"]);
     let begun = stream::iter([Ok::<_, io::Error>(PDF[..9].to_vec())]).chain(stream::pending());

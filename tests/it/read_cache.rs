@@ -23,7 +23,13 @@ use twofold::{
 
 use crate::{
     session_check::hears,
-    support::{TestApp, TestDb, app::Builder, cluster::connect, redis::Redis, wait},
+    support::{
+        TestApp, TestDb,
+        app::Builder,
+        cluster::{END_LISTENERS, connect},
+        redis::Redis,
+        wait,
+    },
 };
 
 /// What stands in the database, and how often it was loaded from there.
@@ -300,8 +306,6 @@ async fn a_deaf_process_or_one_whose_cache_is_off_asks_the_database() {
 
 #[tokio::test]
 async fn what_nobody_could_hear_of_counts_once_they_hear_again() {
-    const END_LISTENERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                                 WHERE datname = current_database() AND query LIKE 'LISTEN%'";
     let redis = Redis::start().await;
     for redis in [Some(&redis), None] {
         let db = TestDb::create().await;

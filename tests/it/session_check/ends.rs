@@ -10,7 +10,7 @@ use twofold::{
 };
 
 use super::*;
-use crate::support::{app::ADMIN, frozen::Frozen};
+use crate::support::{app::ADMIN, cluster::END_LISTENERS, frozen::Frozen};
 
 /// What ends a user's session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,10 +142,8 @@ fn deafen(stage: &Stage) -> JoinHandle<()> {
     let url = stage.db.url.clone();
     tokio::spawn(async move {
         let client = connect(&url).await;
-        let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                   WHERE datname = current_database() AND query LIKE 'LISTEN%'";
         loop {
-            client.query(sql, &[]).await.expect("asked");
+            client.query(END_LISTENERS, &[]).await.expect("asked");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     })

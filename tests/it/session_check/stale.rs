@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::*;
-use crate::support::{frozen::Frozen, pg_proxy::PgProxy, rounds};
+use crate::support::{cluster::END_LISTENERS, frozen::Frozen, pg_proxy::PgProxy, rounds};
 
 impl Stage {
     /// What Redis has of a session that both know.
@@ -64,12 +64,9 @@ async fn c02_an_end_that_nobody_could_hear_counts() {
     let stage = Stage::set().await;
     let token = token(&stage.a, &stage.user().await).await;
     let cached = stage.cached(&token).await;
-    // The connections end, and what comes before the next ones is not heard.
-    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-               WHERE datname = current_database() AND query LIKE 'LISTEN%';
-               UPDATE user_sessions SET revoked_at = now()";
+    let end = format!("{END_LISTENERS}; UPDATE user_sessions SET revoked_at = now()");
     stage.b.core.bus.pulse().expect("it hears");
-    stage.sql(sql).await;
+    stage.sql(&end).await;
     stage.put_back(&token, &cached).await;
     wait(async || stage.b.core.bus.pulse().is_none().then_some(())).await;
     stage.well().await;

@@ -112,6 +112,10 @@ async fn prepare(postgres: &Postgres) {
     migrations::up(&postgres.url_of(TEMPLATE).into()).await.expect("migrations");
 }
 
+/// Ends the connections of this database that listen: what comes before the next ones is not heard.
+pub const END_LISTENERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                                 WHERE datname = current_database() AND query LIKE 'LISTEN%'";
+
 pub async fn connect(url: &str) -> tokio_postgres::Client {
     let (client, connection) =
         tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("connection");
